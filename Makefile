@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# `make help` lists the targets. Folders are layers: each becomes one archive, linked in layer order.
+
+CC	?= cc
+B	?= build
+SAN	?=
+RDMA	?= 1
+WERROR	?= 1
+# Installs what a clean Debian machine lacks; DEPS=0 skips the look.
+DEPS	?= 1
+
+VERSION := 0.1.0
+PKGS	:= liburing libisal libcrypto jansson sqlite3 libsystemd
+
+CFLAGS	?= -O2 -g
+CPPFLAGS += -I. -D_GNU_SOURCE -DLGT_VERSION='"$(VERSION)"'
+WARN	:= -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wstrict-prototypes \
+	   -Wmissing-prototypes -Wvla -Wundef -Wwrite-strings -Wimplicit-fallthrough \
+	   -Wformat=2 -Wno-unused-parameter -Wno-missing-field-initializers
+ifeq ($(WERROR),1)
+WARN	+= -Werror
+endif
+ALLCFLAGS := -std=gnu11 -pthread -fno-common -fstack-protector-strong $(WARN) $(CFLAGS)
+LDFLAGS	+= -pthread
+ifneq ($(SAN),)
+B	:= $(B)/san-$(subst $(comma),-,$(SAN))
+ALLCFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined -O1
+LDFLAGS	+= -fsanitize=$(SAN)
+endif
+comma	:= ,
+
+GATEWAY_LIBS := gateway/control gateway/model gateway/scsi iscsi backend gateway/core gateway/base
+MGMT_LIBS    := mgmt gateway/base
+PROGRAMS     := $(if $(wildcard gateway/main.c),lichgated) \
+		$(if $(wildcard mgmt/mgmtd.c),lichgate-mgmtd) \
+		$(if $(wildcard mgmt/lgtadm.c),lgtadm)
+# Each has a main() and is linked alone, not put into its folder's archive.
+MAINS	:= gateway/main.c mgmt/mgmtd.c mgmt/lgtadm.c
+
+lib	= $(B)/lib/$(subst /,-,$(1)).a
+objs	= $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+.DEFAULT_GOAL := all
+all: $(addprefix $(B)/,$(PROGRAMS))
+
+-include tests/tests.mk
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALLCFLAGS) $(call pkg_cflags) -MMD -MP -c -o $@ $<
+
+pkg_cflags = $(PKG_CFLAGS)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+define folder_lib
+$(call lib,$(1)): $(call objs,$(filter-out $(MAINS),$(wildcard $(1)/*.c)))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(AR) rcs $$@ $$^
+endef
+$(foreach d,$(sort $(GATEWAY_LIBS) $(MGMT_LIBS)),$(eval $(call folder_lib,$(d))))
+
+$(B)/lichgated: $(B)/obj/gateway/main.o $(foreach d,$(GATEWAY_LIBS),$(call lib,$(d)))
+	$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+$(B)/lichgate-mgmtd: $(B)/obj/mgmt/mgmtd.o $(foreach d,$(MGMT_LIBS),$(call lib,$(d)))
+	$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+$(B)/lgtadm: $(B)/obj/mgmt/lgtadm.o $(foreach d,$(MGMT_LIBS),$(call lib,$(d)))
+	$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+.PHONY: all clean
+.DELETE_ON_ERROR:
