@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Asynchronous system calls of one core. A call prepares the operation (no system call yet) and takes
+ * `op` until op->done(op, res) runs on the same core, never from inside the call. res is what the
+ * system call returned, or -errno. Short transfers are normal: the owner goes on with what is left.
+ * Memory named by an operation stays valid until done(). One operation per gw_op at a time.
+ *
+ * Two engines implement this: io_uring (engine_uring.c) and, later, epoll with libaio.
+ */
+#ifndef GW_CORE_ENGINE_H
+#define GW_CORE_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "gateway/core/core.h"
+
+struct gw_chunk;
+
+struct gw_op {
+	void (*done)(struct gw_op *op, int res);
+	struct gw_chunk *chunk; /* result of gw_recv_chunk(), one reference, the owner's to put */
+	struct gw_list node;	/* private: waiting for a chunk */
+	int fd;			/* private */
+	uint32_t len;		/* private */
+	bool busy;		/* private: given to the engine */
+};
+
+/*
+ * A piece of receive memory, in which PDUs are parsed in place. Whoever keeps a pointer into it takes
+ * a reference. Home: the core that received it.
+ */
+struct gw_chunk {
+	uint8_t *data;
+	uint32_t size;
+	uint32_t refs;
+	struct gw_core *core;
+	uint16_t id;		/* private */
+	struct gw_list node;	/* private */
+};
+
+static inline void
+gw_chunk_ref(struct gw_chunk *c)
+{
+	c->refs++;
+}
+void gw_chunk_put(struct gw_chunk *c);
+
+/* True when few chunks are left: whoever could keep one, copies instead. */
+bool gw_chunks_low(struct gw_core *core);
+
+/*
+ * Receives at most `max` bytes (0: a chunk full) into a chunk that is picked only when data has
+ * come, so that an idle connection holds no memory. When all chunks are in use the operation waits
+ * for one. res: bytes, 0 for end of stream, -errno; op->chunk is NULL unless res > 0.
+ */
+void gw_recv_chunk(struct gw_core *core, struct gw_op *op, int fd, uint32_t max);
+
+/* Receives up to len bytes into buf. */
+void gw_recv(struct gw_core *core, struct gw_op *op, int fd, void *buf, uint32_t len);
+
+/* MSG_NOSIGNAL is added. msg and its iovec stay untouched until done(). */
+void gw_sendmsg(struct gw_core *core, struct gw_op *op, int fd, const struct msghdr *msg);
+
+/* res: the new descriptor (SOCK_CLOEXEC). */
+void gw_accept(struct gw_core *core, struct gw_op *op, int fd);
+
+/* rwf: RWF_DSYNC or 0. Single segments of the core's buffer memory use the registered buffers. */
+void gw_readv(struct gw_core *core, struct gw_op *op, int fd, const struct iovec *iov, unsigned niov,
+	      uint64_t off);
+void gw_writev(struct gw_core *core, struct gw_op *op, int fd, const struct iovec *iov,
+	       unsigned niov, uint64_t off, int rwf);
+void gw_fdatasync(struct gw_core *core, struct gw_op *op, int fd);
+/* mode as in fallocate(2); on block devices the kernel turns it into discard or write-zeroes. */
+void gw_fallocate(struct gw_core *core, struct gw_op *op, int fd, int mode, uint64_t off,
+		  uint64_t len);
+/* One-shot poll for `events` (POLLIN ...); res: the events that came. */
+void gw_poll(struct gw_core *core, struct gw_op *op, int fd, unsigned events);
+
+/* Asks to end `op` early. done() still comes, with -ECANCELED or with what had happened already. */
+void gw_cancel(struct gw_core *core, struct gw_op *op);
+
+#endif
