@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Storage as bytes: what a backend is to the SCSI layer. No SCSI here, no iSCSI.
+ *
+ * A device (be_dev) is opened and closed by the control thread, which may block. For each core that
+ * uses it there is a channel (be_chan); I/O goes through the core's own channel, without locks.
+ * The SCSI layer calls be_submit() (backend/wrap.c), which checks the contract on both sides and
+ * calls the backend. A backend moves all of a transfer or reports an error: short transfers are its
+ * own to continue.
+ */
+#ifndef GW_API_BACKEND_H
+#define GW_API_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "gateway/base/list.h"
+#include "gateway/core/core.h"
+
+enum be_op {
+	BE_READ,
+	BE_WRITE,
+	BE_FLUSH, /* all writes that completed before it was submitted are durable when it is done */
+	BE_UNMAP, /* a hint: reads may return old data or zeroes unless dev->unmap_zeroes */
+	BE_ZERO,  /* the range reads as zeroes; BE_MAY_UNMAP allows to deallocate it */
+	BE_OP_MAX
+};
+
+enum be_st {
+	BE_OK,
+	BE_EMEDIUM,  /* the device failed the transfer */
+	BE_ENOSPC,   /* no space left behind a thin device or sparse file */
+	BE_ERANGE,   /* beyond the end (it has shrunk) */
+	BE_EROFS,    /* became read-only */
+	BE_ENOTSUP,  /* this device cannot do that */
+	BE_EGONE,    /* device removed or not there */
+	BE_EBUSY,    /* try again: transient lack of resources */
+	BE_ST_MAX
+};
+
+enum {
+	BE_FUA = 1,	  /* WRITE, ZERO: durable when done */
+	BE_MAY_UNMAP = 2, /* ZERO */
+};
+
+struct be_dev;
+struct be_chan;
+
+/* One I/O, embedded in its owner; belongs to the backend from be_submit() until done(). */
+struct be_io {
+	uint64_t off, len;	 /* bytes; multiples of dev->io_align */
+	const struct iovec *iov; /* READ, WRITE: sums up to len; valid until done() */
+	uint16_t niov;
+	uint8_t op, flags;
+	uint8_t st; /* enum be_st, valid in done() */
+	struct be_chan *chan;			 /* set by be_submit() */
+	void (*done)(struct be_io *io);		 /* on the channel's core, never from be_submit() */
+	/* The backend's own, undefined when submitted. */
+	uint64_t moved;
+	struct gw_list node;
+	uint64_t priv[16]; /* room for a struct gw_op and an iovec position */
+};
+
+struct be_ops {
+	const char *name;
+	/*
+	 * Control thread; may block. kv is NULL-terminated "key=value" strings: path=, direct=0|1,
+	 * sync=0|1, size=BYTES, ro=0|1 and the backend's own. Fills dev's description. 0, or -errno
+	 * with one sentence for the administrator in err.
+	 */
+	int (*open)(struct be_dev *dev, const char *const *kv, char *err, unsigned err_size);
+	void (*close)(struct be_dev *dev);
+	/* Own core; cheap, may allocate. 0 or -errno. */
+	int (*chan_open)(struct be_dev *dev, struct gw_core *core, struct be_chan **chan);
+	/* Own core; nothing is in flight on the channel. */
+	void (*chan_close)(struct be_chan *chan);
+	/* Own core; takes io until done(); never blocks, never calls done() itself. */
+	void (*submit)(struct be_chan *chan, struct be_io *io);
+	/* Control thread, about once a second: the device's size now, bytes; 0 if it is gone. */
+	uint64_t (*size_now)(struct be_dev *dev);
+};
+
+/* An open device. Filled by ops->open(), constant afterwards but for size. */
+struct be_dev {
+	const struct be_ops *ops;
+	char bstype[32];	/* as the administrator named it ("rdwr", "aio", ...) */
+	uint64_t size;		/* bytes, a multiple of io_align; written by the control thread */
+	uint32_t io_align;	/* offsets and lengths are multiples of this: 1 for buffered files */
+	uint32_t dma_align;	/* memory alignment that avoids a copy inside the backend, bytes */
+	uint32_t phys_block;	/* bytes; for READ CAPACITY(16) */
+	uint32_t unmap_align;	/* bytes; granularity of BE_UNMAP, 0 if it cannot */
+	bool ro;
+	bool volatile_cache;	/* a write may be lost until BE_FLUSH: WCE */
+	bool unmap_zeroes;	/* unmapped ranges read as zeroes: LBPRZ */
+	bool rotational;
+	void *priv;
+};
+
+/* First member of each backend's own channel struct. Home: its core. */
+struct be_chan {
+	struct be_dev *dev;
+	struct gw_core *core;
+	uint32_t inflight; /* kept by wrap.c */
+};
+
+/* --- registry: backend/dev.c ------------------------------------------------------------------ */
+
+/*
+ * The backend for a name or alias ("uring", "rdwr", "aio", "mem", "null"), NULL if unknown. */
+const struct be_ops *be_find(const char *bstype);
+/* Names and aliases for `show system`; NULL-terminated. */
+const char *const *be_names(void);
+
+/*
+ * Opens a device: *dev is allocated. 0, or -errno with a sentence in err that names path and reason.
+ * Control thread.
+ */
+int be_dev_open(const char *bstype, const char *const *kv, struct be_dev **dev, char *err,
+		unsigned err_size);
+/* All channels are closed. Control thread. */
+void be_dev_close(struct be_dev *dev);
+
+int be_chan_open(struct be_dev *dev, struct gw_core *core, struct be_chan **chan);
+void be_chan_close(struct be_chan *chan);
+
+/* Own core. Checks with BUG() what the caller owes (range, alignment, iov sum) and submits. */
+void be_submit(struct be_chan *chan, struct be_io *io);
+
+#endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The wanted configuration as control/ hands it to the model: what changed (docs/control-protocol.md).
+ * Plain data, no pointers into live objects. Control thread only.
+ */
+#ifndef GW_API_CONFIG_H
+#define GW_API_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gateway/api/model.h"
+#include "gateway/api/scsi_dev.h"
+
+struct gw_conf_portal {
+	char host[64];
+	uint16_t port, tpgt;
+	char advertise[80];
+};
+
+struct gw_conf_system {
+	bool ready;
+	uint32_t chap_mask;
+	uint32_t login_timeout_ms;
+	char **disc_in; /* account names */
+	uint32_t ndisc_in;
+	char disc_out[GW_SECRET_MAX + 1]; /* empty: none */
+};
+
+struct gw_conf_target {
+	uint32_t tid;
+	char iqn[GW_NAME_MAX + 1];
+	char alias[GW_SECRET_MAX + 1];
+	bool ready;
+	struct gw_target_params params;
+	struct gw_acl *acl;
+	uint32_t nacl;
+	char **in; /* account names */
+	uint32_t nin;
+	char out[GW_SECRET_MAX + 1];
+};
+
+struct gw_conf_lun {
+	uint32_t tid;
+	uint64_t lun;
+	char bstype[32];
+	char **kv; /* NULL-terminated, for be_dev_open(); changes of it reopen the device */
+	struct scsi_lu_conf scsi;
+};
+
+/* Keys of objects to delete. */
+struct gw_conf_key {
+	enum { GW_KEY_PORTAL, GW_KEY_TARGET, GW_KEY_LUN, GW_KEY_ACCOUNT } kind;
+	uint32_t tid;
+	uint64_t lun;
+	char name[GW_SECRET_MAX + 1]; /* portal "ADDR:PORT", account */
+};
+
+struct gw_conf_change {
+	bool full;  /* everything not named in it goes away */
+	bool force; /* a target may go although it has sessions */
+	struct gw_conf_system *system; /* NULL: unchanged */
+	struct gw_conf_portal *portal;
+	struct gw_account *account;
+	struct gw_conf_target *target;
+	struct gw_conf_lun *lun;
+	struct gw_conf_key *del;
+	uint32_t nportal, naccount, ntarget, nlun, ndel;
+};
+
+/* Why a change was refused; numbers of tgtadm's errors (docs/control-protocol.md). */
+struct gw_conf_err {
+	int tgt_err;
+	char key[320];	  /* the object that is at fault */
+	char text[512];	  /* one sentence */
+};
+
+/*
+ * Applies the change: all of it or nothing. In a full change a LUN whose backing store cannot be
+ * opened does not fail it: the LUN is there without medium (2/0400), is tried again every few
+ * seconds, and is reported by gw_conf_degraded(). 0 or -1 with err filled.
+ */
+int gw_conf_apply(const struct gw_conf_change *chg, struct gw_conf_err *err);
+
+/* Called about once a second: sizes of backing stores, LUNs that wait for theirs. */
+void gw_conf_tick(void);
+
+/* Why a LUN has no backing store now, NULL if it has. Valid until the next apply or tick. */
+const char *gw_conf_lun_trouble(uint32_t tid, uint64_t lun);
+
+/* Walks all LUNs of the current configuration in order. */
+void gw_conf_each_lun(void (*fn)(const struct gw_conf_lun *lun, struct scsi_lu *lu, void *arg),
+		      void *arg);
+
+/* The transports that portals may use; called by main.c once. */
+void gw_conf_xport(const struct gw_xport_ops *tcp);
+
+/* Start and end of the model; the first gives every core an empty configuration. */
+int gw_conf_init(void);
+void gw_conf_fini(void);
+
+#endif

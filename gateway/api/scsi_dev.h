@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Logical units, as the model makes and changes them. All calls here are the control thread's unless
+ * said otherwise; those that reach all cores wait for them (gw_tour_sync).
+ */
+#ifndef GW_API_SCSI_DEV_H
+#define GW_API_SCSI_DEV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gateway/api/backend.h"
+#include "gateway/api/model.h"
+
+enum scsi_kind { SCSI_KIND_DISK, SCSI_KIND_CONTROLLER };
+
+struct scsi_lu_conf {
+	enum scsi_kind kind;
+	uint32_t tid;
+	uint64_t lun;
+	uint32_t block_size; /* 512, 1024, 2048 or 4096 */
+	uint8_t lbppbe;	     /* 2^n logical blocks per physical block; 0xff: from the backend */
+	uint16_t lowest_aligned;
+	uint8_t naa[16];     /* VPD 83: 16-byte NAA type 6 */
+	char scsi_id[25];    /* T10 vendor designator text, as tgt's scsi_id */
+	char serial[37];     /* VPD 80 */
+	char vendor[9], product[17], rev[5];
+	bool removable, readonly, online, thin, descriptor_sense, swp;
+	bool write_cache;    /* what the administrator wants; never on where the backend has none */
+	uint16_t rotation_rate; /* VPD B1: 0 unknown, 1 non-rotating */
+	uint32_t opt_xfer_gran, opt_xfer_len; /* blocks; 0: from the backend */
+};
+
+/* dev may be NULL: no medium (2/3A00 or, if `gone` is given, 2/0400). LU owns dev afterwards. */
+int scsi_lu_new(const struct scsi_lu_conf *conf, struct be_dev *dev, struct scsi_lu **lu);
+/* Changes everything but kind, tid, lun; raises 2A/01, 2A/09, 3F/03 where due on all nexuses. */
+int scsi_lu_update(struct scsi_lu *lu, const struct scsi_lu_conf *conf);
+/* Gives an LU without device its device, or takes it away (dev NULL): drains first. */
+int scsi_lu_set_dev(struct scsi_lu *lu, struct be_dev *dev);
+/*
+ * The LU is no longer in any published model: aborts what is under way, waits for it on every core,
+ * closes the channels and the device, frees all.
+ */
+void scsi_lu_free(struct scsi_lu *lu);
+/* The backing store's size has changed: new capacity for all, 2A/09 on every nexus. */
+void scsi_lu_resize(struct scsi_lu *lu, uint64_t bytes);
+
+const struct scsi_lu_conf *scsi_lu_conf(const struct scsi_lu *lu);
+struct be_dev *scsi_lu_dev(const struct scsi_lu *lu);
+/* Capacity as the initiators see it, bytes. */
+uint64_t scsi_lu_size(const struct scsi_lu *lu);
+bool scsi_lu_prevented(const struct scsi_lu *lu); /* an initiator has set PREVENT MEDIUM REMOVAL */
+
+/*
+ * Own core, called by the tour that publishes a model: the nexus's target has a new snapshot. Builds
+ * its per-LUN state anew (keeping what stays), aborts commands of LUNs that went, raises 3F/0E if the
+ * list of LUNs changed. -ENOMEM: the caller closes the session.
+ */
+int scsi_nexus_retarget(struct gw_nexus *n, const struct gw_target *target);
+
+struct scsi_lu_stats {
+	uint64_t rd_cmds, rd_bytes, wr_cmds, wr_bytes, errors, inflight;
+};
+/* Any thread: the LU's counters summed over all cores. */
+void scsi_lu_stats(const struct scsi_lu *lu, struct scsi_lu_stats *out);
+
+/* Once at start, after gw_cores_init(): per-core state. 0 or -ENOMEM. */
+int scsi_init(void);
+void scsi_fini(void);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a transport (TCP, iSER, the unit tests' stub) gives to the layers above. */
+#ifndef GW_API_XPORT_H
+#define GW_API_XPORT_H
+
+#include "gateway/api/cmd.h"
+
+struct gw_nexus;
+struct gw_portal;
+
+/* Why a session is closed from above: goes into the log line. */
+enum gw_why {
+	GW_WHY_ADMIN,		/* "connection delete", target deleted with force */
+	GW_WHY_TARGET_GONE,
+	GW_WHY_REINSTATED,	/* a new login with the same initiator, ISID and target (RFC 7143 6.3.5) */
+	GW_WHY_COLD_RESET,
+	GW_WHY_ACL,		/* the rules no longer admit it */
+	GW_WHY_SHUTDOWN,
+};
+
+struct gw_xport_ops {
+	const char *name; /* "tcp", "iser" */
+
+	/*
+	 * The only data-path call: the command is complete; send its response (and data-in) and release
+	 * it. With cmd->aborted == GW_ABORT_QUIET nothing is sent. Never calls back into the SCSI layer
+	 * for the same command. The nexus's core.
+	 */
+	void (*respond)(struct gw_cmd *cmd);
+
+	/* Control thread. 0 or -errno with a sentence in err; afterwards the portal accepts. */
+	int (*listen)(struct gw_portal *portal, char *err, unsigned err_size);
+	/* Control thread; returns when no accept can happen any more. Connections stay. */
+	void (*unlisten)(struct gw_portal *portal);
+
+	/* The nexus's core: ends session and connection; nexus->closed() comes later, never from here. */
+	void (*close)(struct gw_nexus *nexus, enum gw_why why);
+
+	/* The nexus's core, on shutdown: asks the initiator to log out (RFC 7143 11.9, event 1). */
+	void (*ask_logout)(struct gw_nexus *nexus);
+};
+
+#endif
