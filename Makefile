@@ -1,15 +1,32 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# `make help` lists the targets. Folders are layers: each becomes one archive, linked in layer order.
+# `make help` lists the targets: the lines here that begin with ##. Folders are layers: each becomes one archive, linked in layer order.
 
 CC	?= cc
 B	?= build
 SAN	?=
 RDMA	?= 1
 WERROR	?= 1
-# Installs what a clean Debian machine lacks; DEPS=0 skips the look.
+# 1: install what a clean Debian machine lacks; 0: do not look.
 DEPS	?= 1
 
 VERSION := 0.1.0
+comma	:= ,
+
+# Before anything asks pkg-config: a clean machine has none. A stamp makes the second look free.
+GOALS	:= $(or $(MAKECMDGOALS),all)
+NEEDS	:= $(if $(filter-out help clean,$(GOALS)),build) $(if $(findstring clang,$(CC)),clang) \
+	   $(if $(filter check unit lint check-% replay,$(GOALS)),check) $(if $(filter run,$(GOALS)),run) \
+	   $(if $(filter check-vm check-boot,$(GOALS)),vm) $(if $(filter fuzz,$(GOALS)),fuzz)
+ifeq ($(DEPS),1)
+ifneq ($(filter build,$(NEEDS)),)
+DEPS_STAMP := $(B)/deps/$(subst $() $(),-,$(strip $(NEEDS)))
+ifneq ($(shell [ "$(DEPS_STAMP)" -nt tests/lib/deps.sh ] || { tests/lib/deps.sh $(NEEDS) && \
+	mkdir -p $(B)/deps && touch "$(DEPS_STAMP)"; } || echo failed),)
+$(error cannot go on without the packages named above)
+endif
+endif
+endif
+
 PKGS	:= liburing libisal libcrypto jansson sqlite3 libsystemd
 
 CFLAGS	?= -O2 -g
@@ -23,11 +40,10 @@ endif
 ALLCFLAGS := -std=gnu11 -pthread -fno-common -fstack-protector-strong $(WARN) $(CFLAGS)
 LDFLAGS	+= -pthread
 ifneq ($(SAN),)
-B	:= $(B)/san-$(subst $(comma),-,$(SAN))
+override B := $(B)/san-$(subst $(comma),-,$(SAN))
 ALLCFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined -O1
 LDFLAGS	+= -fsanitize=$(SAN)
 endif
-comma	:= ,
 
 GATEWAY_LIBS := gateway/control gateway/model gateway/scsi iscsi backend gateway/core gateway/base
 MGMT_LIBS    := mgmt gateway/base
@@ -68,9 +84,15 @@ $(B)/lichgate-mgmtd: $(B)/obj/mgmt/mgmtd.o $(foreach d,$(MGMT_LIBS),$(call lib,$
 $(B)/lgtadm: $(B)/obj/mgmt/lgtadm.o $(foreach d,$(MGMT_LIBS),$(call lib,$(d)))
 	$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
 
+help:
+	@sed -n 's/^##  *//p' Makefile tests/tests.mk
+
+## make                 the programs, in build/
+## make run             build, start with a file LUN, attach, write, read back, serve until Ctrl-C (RUN_SECS=N: that long)
+## make clean           remove build/
 clean:
 	rm -rf build
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
-.PHONY: all clean
+.PHONY: all clean help
 .DELETE_ON_ERROR:
