@@ -9,15 +9,15 @@
 
 #define GW_MIN(a, b)                                                                               \
 	({                                                                                         \
-		__typeof__(a) a_ = (a);                                                            \
-		__typeof__(b) b_ = (b);                                                            \
-		a_ < b_ ? a_ : b_;                                                                 \
+		__typeof__(a) mina_ = (a);                                                         \
+		__typeof__(b) minb_ = (b);                                                         \
+		mina_ < minb_ ? mina_ : minb_;                                                     \
 	})
 #define GW_MAX(a, b)                                                                               \
 	({                                                                                         \
-		__typeof__(a) a_ = (a);                                                            \
-		__typeof__(b) b_ = (b);                                                            \
-		a_ > b_ ? a_ : b_;                                                                 \
+		__typeof__(a) maxa_ = (a);                                                         \
+		__typeof__(b) maxb_ = (b);                                                         \
+		maxa_ > maxb_ ? maxa_ : maxb_;                                                     \
 	})
 #define GW_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
