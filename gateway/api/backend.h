@@ -79,6 +79,12 @@ struct be_ops {
 	void (*submit)(struct be_chan *chan, struct be_io *io);
 	/* Control thread, about once a second: the device's size now, bytes; 0 if it is gone. */
 	uint64_t (*size_now)(struct be_dev *dev);
+	/*
+	 * Control thread; may block; optional. Makes the storage that many bytes long while it is in use
+	 * (`size=` has changed). dev->size stays: the caller tells the LU first. 0, or -errno with a
+	 * sentence in err and nothing changed. NULL: the device is opened anew instead.
+	 */
+	int (*resize)(struct be_dev *dev, uint64_t bytes, char *err, unsigned err_size);
 };
 
 /* An open device. Filled by ops->open(), constant afterwards but for size. */

@@ -82,11 +82,21 @@ struct gw_conf_err {
  */
 int gw_conf_apply(const struct gw_conf_change *chg, struct gw_conf_err *err);
 
+/* Would gw_conf_apply() accept it? Opens no backing store and changes nothing. 0 or -1 with err filled. */
+int gw_conf_check(const struct gw_conf_change *chg, struct gw_conf_err *err);
+
+/* Counts the changes since start; 0: nothing configured yet. */
+uint64_t gw_conf_generation(void);
+
 /* Called about once a second: sizes of backing stores, LUNs that wait for theirs. */
 void gw_conf_tick(void);
 
 /* Why a LUN has no backing store now, NULL if it has. Valid until the next apply or tick. */
 const char *gw_conf_lun_trouble(uint32_t tid, uint64_t lun);
+
+/* Walks the LUNs that have no backing store now although they should. */
+void gw_conf_each_degraded(void (*fn)(const struct gw_conf_lun *lun, const char *reason, void *arg),
+			   void *arg);
 
 /* Walks all LUNs of the current configuration in order. */
 void gw_conf_each_lun(void (*fn)(const struct gw_conf_lun *lun, struct scsi_lu *lu, void *arg),
@@ -95,8 +105,18 @@ void gw_conf_each_lun(void (*fn)(const struct gw_conf_lun *lun, struct scsi_lu *
 /* The transports that portals may use; called by main.c once. */
 void gw_conf_xport(const struct gw_xport_ops *tcp);
 
-/* Start and end of the model; the first gives every core an empty configuration. */
+/*
+ * Start and end of the model; the first gives every core an empty configuration and comes after
+ * gw_cores_init() and before gw_cores_start(). The last takes down listeners and LUs: no sessions are
+ * left, the cores still run.
+ */
 int gw_conf_init(void);
 void gw_conf_fini(void);
+
+/*
+ * The end of service: portals stop accepting, initiators are asked to log out and have ask_ms for it,
+ * the sessions that are left then are closed and have close_ms to end. True if none is left.
+ */
+bool gw_conf_drain(uint32_t ask_ms, uint32_t close_ms);
 
 #endif

@@ -3,7 +3,8 @@
  * Who may see what. The configuration is immutable: a change makes a new struct gw_model that shares
  * all targets that did not change, and a tour hands it to each core (gateway/model/publish.c). What a
  * core reads, never changes under it; the old one is freed by the control thread when all have
- * switched.
+ * switched. So a pointer to a target may be kept across turns in gw_nexus.target only, which the
+ * publishing tour updates; whoever else waits (a login) looks its target up again by name.
  */
 #ifndef GW_API_MODEL_H
 #define GW_API_MODEL_H
@@ -67,6 +68,7 @@ struct gw_target {
 	const struct gw_account *out;	 /* outgoing (mutual CHAP); NULL: none */
 	atomic_uint sessions;		 /* informative */
 	uint32_t refs;			 /* control thread: models that hold it */
+	uint32_t seen;			 /* publish.c: the last tour that met a nexus with it */
 };
 
 struct gw_portal {

@@ -29,6 +29,7 @@ struct scsi_lu_conf {
 	bool write_cache;    /* what the administrator wants; never on where the backend has none */
 	uint16_t rotation_rate; /* VPD B1: 0 unknown, 1 non-rotating */
 	uint32_t opt_xfer_gran, opt_xfer_len; /* blocks; 0: from the backend */
+	bool gone; /* no device because its backing store cannot be opened now: 2/0400, not 2/3A00 */
 };
 
 /* dev may be NULL: no medium (2/3A00 or, if `gone` is given, 2/0400). LU owns dev afterwards. */

@@ -38,6 +38,12 @@ struct gw_xport_ops {
 
 	/* The nexus's core, on shutdown: asks the initiator to log out (RFC 7143 11.9, event 1). */
 	void (*ask_logout)(struct gw_nexus *nexus);
+
+	/*
+	 * The nexus's core, for reports; optional. Writes what was negotiated as "Key=Value\n" lines with
+	 * a NUL into buf, as many whole lines as fit. No allocation.
+	 */
+	void (*params)(const struct gw_nexus *nexus, char *buf, unsigned size);
 };
 
 #endif
