@@ -6,6 +6,8 @@ B	?= build
 SAN	?=
 RDMA	?= 1
 WERROR	?= 1
+# 1: show the commands.
+V	?= 0
 # 1: install what a clean Debian machine lacks; 0: do not look.
 DEPS	?= 1
 
@@ -53,6 +55,9 @@ PROGRAMS     := $(if $(wildcard gateway/main.c),lichgated) \
 # Each has a main() and is linked alone, not put into its folder's archive.
 MAINS	:= gateway/main.c mgmt/mgmtd.c mgmt/lgtadm.c
 
+Q	:= $(if $(filter 1,$(V)),,@)
+say	= $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(patsubst $(B)/%,%,$@))
+
 lib	= $(B)/lib/$(subst /,-,$(1)).a
 objs	= $(patsubst %.c,$(B)/obj/%.o,$(1))
 
@@ -63,7 +68,8 @@ all: $(addprefix $(B)/,$(PROGRAMS))
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALLCFLAGS) $(call pkg_cflags) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(ALLCFLAGS) $(call pkg_cflags) -MMD -MP -c -o $@ $<
 
 pkg_cflags = $(PKG_CFLAGS)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -73,16 +79,20 @@ define folder_lib
 $(call lib,$(1)): $(call objs,$(filter-out $(MAINS),$(wildcard $(1)/*.c)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(AR) rcs $$@ $$^
+	$$(call say,AR)
+	$(Q)$$(AR) rcs $$@ $$^
 endef
 $(foreach d,$(sort $(GATEWAY_LIBS) $(MGMT_LIBS)),$(eval $(call folder_lib,$(d))))
 
 $(B)/lichgated: $(B)/obj/gateway/main.o $(foreach d,$(GATEWAY_LIBS),$(call lib,$(d)))
-	$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
 $(B)/lichgate-mgmtd: $(B)/obj/mgmt/mgmtd.o $(foreach d,$(MGMT_LIBS),$(call lib,$(d)))
-	$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
 $(B)/lgtadm: $(B)/obj/mgmt/lgtadm.o $(foreach d,$(MGMT_LIBS),$(call lib,$(d)))
-	$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
 
 help:
 	@sed -n 's/^##  *//p' Makefile tests/tests.mk

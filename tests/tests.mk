@@ -12,13 +12,84 @@ unit_libs = $(if $(wildcard tests/$*.libs),$(shell cat tests/$*.libs),$(GATEWAY_
 # Check's fork mode confuses ThreadSanitizer, and its assert macros fail -Wextra-style linting.
 $(B)/obj/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALLCFLAGS) -Wno-missing-prototypes -Wno-cast-qual $(PKG_CFLAGS) $(CHECK_CFLAGS) \
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(ALLCFLAGS) -Wno-missing-prototypes -Wno-cast-qual $(PKG_CFLAGS) $(CHECK_CFLAGS) \
 		-MMD -MP -c -o $@ $<
 
 .SECONDEXPANSION:
 $(UNIT_BIN): $(B)/tests/%: $(B)/obj/tests/%.o \
 		$$(foreach d,$$(unit_libs),$$(call lib,$$(d)))
 	@mkdir -p $(@D)
-	$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS) $(CHECK_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS) $(CHECK_LIBS)
+
+# Harnesses: tests/fuzz/fuzz_NAME.c. replay_NAME (any compiler) runs the corpus, fuzz_NAME (clang) searches.
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAY_BIN := $(addprefix $(B)/tests/fuzz/replay_,$(FUZZ_NAMES))
+FUZZ_BIN := $(addprefix $(B)/tests/fuzz/fuzz_,$(FUZZ_NAMES))
+fuzz_libs = $(if $(wildcard tests/fuzz/fuzz_$*.libs),$(shell cat tests/fuzz/fuzz_$*.libs),$(GATEWAY_LIBS))
+
+$(REPLAY_BIN): $(B)/tests/fuzz/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o \
+		$$(foreach d,$$(fuzz_libs),$$(call lib,$$(d)))
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+$(FUZZ_BIN): $(B)/tests/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o \
+		$$(foreach d,$$(fuzz_libs),$$(call lib,$$(d)))
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+
+# Initiators that the end-to-end tests drive.
+TOOL_BIN := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/lib/*.c))
+$(TOOL_BIN): $(B)/tests/lib/%: $(B)/obj/tests/lib/%.o
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -liscsi
+
+RUNNER = python3 tests/lib/runner.py --build $(B) --san "$(SAN)" --only "$(ONLY)" --result $(B)/result.json
+T	?= login
+SECS	?= 60
+RUN_SECS ?=
+FUZZ_MAKE = $(MAKE) CC=clang SAN=address,undefined B=$(B)/fuzz CFLAGS="-O1 -g -fsanitize=fuzzer-no-link"
+
+## make check           everything that runs on this machine: lint, unit, fuzz corpus, proto, e2e, conformance
+##                      SAN=address,undefined or SAN=thread: instrumented; ONLY=REGEX: tests whose path matches
+check: all unit replay tools
+	@$(RUNNER) tests/lint $(UNIT_BIN) $(REPLAY_BIN) tests/proto tests/e2e tests/conform/quick
+
+## make lint            the rules about the tree alone
+lint:
+	@$(RUNNER) tests/lint
+
+## make check-unit      unit tests and the fuzz corpus alone
+check-unit: unit replay
+	@$(RUNNER) $(UNIT_BIN) $(REPLAY_BIN)
+
+## make check-conform   all of iscsi-test-cu, as a table
+check-conform: all
+	@LGT_BUILD=$(abspath $(B)) python3 tests/conform/run.py --table
+
+## make check-vm        in a QEMU guest: open-iscsi, fio, boot from a LUN
+check-vm: all tools
+	@$(RUNNER) tests/vm
+
+## make check-boot      boot a Debian root file system from a LUN (part of check-vm)
+check-boot: all tools
+	@$(RUNNER) tests/vm/boot.py
+
+## make fuzz            libFuzzer: T=NAME SECS=N; new finds go to build/fuzz/…/corpus/NAME
+fuzz:
+	+@$(FUZZ_MAKE) fuzz-one T=$(T) SECS=$(SECS)
+fuzz-one: $(B)/tests/fuzz/fuzz_$(T)
+	@mkdir -p $(B)/corpus/$(T)
+	$< -max_total_time=$(SECS) -timeout=10 -rss_limit_mb=2048 -artifact_prefix=$(B)/corpus/ \
+		$(B)/corpus/$(T) tests/fuzz/corpus/$(T)
+
+run: all
+	@LGT_BUILD=$(abspath $(B)) RUN_SECS=$(RUN_SECS) tests/lib/run.py
 
 unit: $(UNIT_BIN)
+replay: $(REPLAY_BIN)
+tools: $(TOOL_BIN)
+.PHONY: check lint check-unit check-conform check-vm check-boot fuzz fuzz-one run unit replay tools
