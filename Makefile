@@ -95,7 +95,7 @@ $(B)/lgtadm: $(B)/obj/mgmt/lgtadm.o $(foreach d,$(MGMT_LIBS),$(call lib,$(d)))
 	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
 
 help:
-	@sed -n 's/^##  *//p' Makefile tests/tests.mk
+	@sed -n 's/^## //p' Makefile tests/tests.mk
 
 ## make                 the programs, in build/
 ## make run             build, start with a file LUN, attach, write, read back, serve until Ctrl-C (RUN_SECS=N: that long)

@@ -121,7 +121,8 @@ main(int argc, char **argv)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc == 1) {
-		snprintf(dir, sizeof(dir), "tests/fuzz/corpus/%s", name ? name + strlen("replay_") : "");
+		name = name ? name + strlen("replay_") : "";
+		snprintf(dir, sizeof(dir), "tests/fuzz/corpus/%s", name);
 		return run_dir(dir) ? 0 : 1;
 	}
 	for (int i = 1; i < argc; i++) {
