@@ -68,7 +68,7 @@ check-unit: unit replay
 
 ## make check-conform   all of iscsi-test-cu, as a table
 check-conform: all
-	@LGT_BUILD=$(abspath $(B)) python3 tests/conform/run.py --table
+	@LGT_BUILD=$(abspath $(B)) LGT_SAN=$(SAN) python3 tests/conform/run.py --table
 
 ## make check-vm        in a QEMU guest: open-iscsi, fio, boot from a LUN
 check-vm: all tools
