@@ -37,10 +37,15 @@ void gw_buf_put(struct gw_core *core, struct gw_sg *sg);
 struct gw_waiter {
 	struct gw_list node;
 	void (*wake)(struct gw_waiter *w);
-	bool waiting; /* private */
+	bool waiting;	      /* private */
+	struct gw_core *core; /* private */
 };
 
-/* First come, first woken. Waiting twice, or leaving without waiting, does nothing. */
+/*
+ * First come, first woken: while somebody waits, gw_buf_get() serves nobody else than the one being
+ * woken, and who waits again from its wake() keeps its place. Waiting twice, or leaving without
+ * waiting, does nothing. A waiter is zeroed before its first use.
+ */
 void gw_buf_wait(struct gw_core *core, struct gw_waiter *w);
 void gw_buf_unwait(struct gw_waiter *w);
 

@@ -56,15 +56,17 @@ struct gw_core {
 	void *slot[GW_SLOT_MAX];
 	struct gw_core_stats *stats;  /* written by this core only */
 	struct gw_mailbox *mailbox;   /* private */
-	atomic_uint load;	      /* connections placed here; place.c */
+	_Alignas(GW_CACHELINE) atomic_uint load; /* connections placed here; place.c */
 };
 
 /* --- life; called by main.c ------------------------------------------------------------------ */
 
 struct gw_core_conf {
-	const char *cores;   /* list as in taskset(1): "0,2-3"; NULL: all CPUs we may run on */
+	const char *cores;   /* list as in taskset(1): "0,2-3"; NULL: all CPUs we may run on. A CPU
+				that is named twice gets two cores */
 	const char *engine;  /* "uring"; NULL: choose */
-	uint64_t buf_bytes;  /* I/O buffer memory of each core; 0: default (64 MiB) */
+	uint64_t buf_bytes;  /* I/O buffer memory of each core, at least GW_XFER_MAX; 0: default (64 MiB) */
+	uint32_t chunks;     /* receive chunks (engine.h) of each core; 0: default (256) */
 };
 
 /*
@@ -121,6 +123,7 @@ struct gw_tour {
 	struct gw_msg msg; /* private */
 	struct gw_core *home; /* private */
 	unsigned at;	   /* private: the core being visited */
+	void *sleeper;	   /* private: who waits in gw_tour_sync() */
 	void (*visit)(struct gw_core *on, struct gw_tour *t);
 	void (*done)(struct gw_tour *t);
 };

@@ -3,7 +3,8 @@
  * Asynchronous system calls of one core. A call prepares the operation (no system call yet) and takes
  * `op` until op->done(op, res) runs on the same core, never from inside the call. res is what the
  * system call returned, or -errno. Short transfers are normal: the owner goes on with what is left.
- * Memory named by an operation stays valid until done(). One operation per gw_op at a time.
+ * Memory named by an operation stays valid until done(). One operation per gw_op at a time; a gw_op is
+ * zeroed before its first use. Sockets are blocking ones (no O_NONBLOCK), or the result is -EAGAIN.
  *
  * Two engines implement this: io_uring (engine_uring.c) and, later, epoll with libaio.
  */
@@ -26,6 +27,8 @@ struct gw_op {
 	int fd;			/* private */
 	uint32_t len;		/* private */
 	bool busy;		/* private: given to the engine */
+	bool ending;		/* private: gw_cancel() was called */
+	uint8_t tag;		/* private: the kind of operation */
 };
 
 /*

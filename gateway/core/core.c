@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The life of all cores: made by the main thread, started, stopped. */
+#include "gateway/core/core.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/bug.h"
+#include "gateway/base/log.h"
+#include "gateway/core/engine_priv.h"
+
+#define BUF_BYTES_DEFAULT (64ull << 20)
+#define CHUNKS_DEFAULT	  256
+#define CHUNKS_MAX	  65536 /* the kernel names one in 16 bits */
+
+static struct gw_loop *loops[GW_CORES_MAX];
+static unsigned ncores;
+
+unsigned
+gw_ncores(void)
+{
+	return ncores;
+}
+
+struct gw_core *
+gw_core_at(unsigned id)
+{
+	BUG(id >= ncores);
+	return &loops[id]->core;
+}
+
+static void
+core_free(struct gw_loop *loop)
+{
+	gw_engine_free(&loop->core);
+	gw_bufs_free(loop->core.bufs);
+	gw_wheel_free(loop->core.wheel);
+	gw_mailbox_free(loop->core.mailbox);
+	sem_destroy(&loop->ready);
+	free(loop);
+}
+
+static int
+core_new(unsigned id, int cpu, uint32_t nchunks, char *err, unsigned err_size)
+{
+	struct gw_loop *loop = aligned_alloc(GW_CACHELINE, sizeof(*loop));
+	struct gw_core *core = &loop->core;
+	int rc;
+
+	if (!loop)
+		goto out_nomem;
+	memset(loop, 0, sizeof(*loop));
+	sem_init(&loop->ready, 0, 0);
+	core->id = id;
+	core->cpu = cpu;
+	core->now = gw_clock_ns();
+	core->stats = &loop->stats;
+	gw_list_init(&core->kick);
+	gw_list_init(&core->flush);
+	core->mailbox = gw_mailbox_new();
+	core->wheel = gw_wheel_new(core->now);
+	core->bufs = gw_bufs_new(core);
+	if (!core->mailbox || !core->wheel || !core->bufs)
+		goto out_core;
+	rc = gw_engine_new(core, nchunks, err, err_size);
+	if (rc < 0) {
+		core_free(loop);
+		return rc;
+	}
+	loops[id] = loop;
+	return 0;
+out_core:
+	core_free(loop);
+out_nomem:
+	snprintf(err, err_size, "no memory or descriptors left for core %u", id);
+	return -ENOMEM;
+}
+
+static int
+conf_check(const struct gw_core_conf *conf, char *err, unsigned err_size)
+{
+	if (conf->engine && strcmp(conf->engine, "uring") != 0) {
+		snprintf(err, err_size, "there is no engine '%s' (only uring)", conf->engine);
+		return -EINVAL;
+	}
+	if (conf->chunks > CHUNKS_MAX) {
+		snprintf(err, err_size, "more than %u receive chunks are not supported", CHUNKS_MAX);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int
+gw_cores_init(const struct gw_core_conf *conf, char *err, unsigned err_size)
+{
+	uint64_t bytes = conf->buf_bytes ? conf->buf_bytes : BUF_BYTES_DEFAULT;
+	uint32_t nchunks = conf->chunks ? conf->chunks : CHUNKS_DEFAULT;
+	int cpu[GW_CORES_MAX], n, rc;
+
+	BUG(ncores != 0);
+	rc = conf_check(conf, err, err_size);
+	if (rc < 0)
+		return rc;
+	n = gw_cpulist_parse(conf->cores, cpu, GW_CORES_MAX, err, err_size);
+	if (n < 0)
+		return n;
+	rc = gw_arena_init((unsigned)n, bytes);
+	if (rc < 0) {
+		snprintf(err, err_size, "no memory for the I/O buffers of %d cores", n);
+		return rc;
+	}
+	while (ncores < (unsigned)n) {
+		rc = core_new(ncores, cpu[ncores], nchunks, err, err_size);
+		if (rc < 0) {
+			gw_cores_fini();
+			return rc;
+		}
+		ncores++;
+	}
+	return 0;
+}
+
+/* Signals are for the main thread. */
+static int
+thread_start(struct gw_loop *loop)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&loop->thread, NULL, gw_loop_main, loop);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	loop->started = rc == 0;
+	return -rc;
+}
+
+int
+gw_cores_start(void)
+{
+	int rc = 0, first = 0;
+
+	for (unsigned i = 0; i < ncores && first == 0; i++)
+		first = thread_start(loops[i]);
+	for (unsigned i = 0; i < ncores && loops[i]->started; i++) {
+		while (sem_wait(&loops[i]->ready) < 0)
+			BUG(errno != EINTR);
+		rc = loops[i]->start_error;
+		if (rc < 0 && first == 0)
+			first = rc;
+	}
+	return first;
+}
+
+static void
+hear_stop(struct gw_core *on, struct gw_msg *msg)
+{
+	gw_loop_of(on)->stop = true;
+}
+
+void
+gw_cores_fini(void)
+{
+	for (unsigned i = 0; i < ncores; i++) {
+		loops[i]->stop_msg.fn = hear_stop;
+		if (loops[i]->started)
+			gw_send(&loops[i]->core, &loops[i]->stop_msg);
+	}
+	for (unsigned i = 0; i < ncores; i++) {
+		if (loops[i]->started)
+			pthread_join(loops[i]->thread, NULL);
+	}
+	for (unsigned i = 0; i < ncores; i++)
+		core_free(loops[i]);
+	ncores = 0;
+	gw_arena_fini();
+}

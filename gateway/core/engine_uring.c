@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One io_uring per core: its life, its submissions, its completions. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "gateway/base/bug.h"
+#include "gateway/base/log.h"
+#include "gateway/base/num.h"
+#include "gateway/core/uring_priv.h"
+
+#define SQ_ENTRIES 1024
+#define CQ_ENTRIES 8192
+/* Few enough to stay in the cache while they go round, enough for the receives of one turn. */
+#define SHELF_MAX 64
+#define SUBMIT_PAUSE_US 1000
+
+struct gw_chunks *
+gw_engine_chunks(struct gw_core *core)
+{
+	return &core->eng->chunks;
+}
+
+/* --- life --- */
+
+static int
+ring_open(struct gw_engine *e)
+{
+	/* Completions run when the loop asks for them, on the loop's thread. Kernel 6.1. */
+	static const unsigned wishes[] = {
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		0,
+	};
+	const unsigned always = IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL |
+				IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+	const unsigned needs = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_SUBMIT_STABLE;
+	struct io_uring_params p;
+	int rc = -EINVAL;
+
+	for (unsigned i = 0; i < GW_ARRAY_LEN(wishes) && rc == -EINVAL; i++) {
+		memset(&p, 0, sizeof(p));
+		p.flags = always | wishes[i];
+		p.cq_entries = CQ_ENTRIES;
+		rc = io_uring_queue_init_params(SQ_ENTRIES, &e->ring, &p);
+	}
+	if (rc < 0)
+		return rc;
+	if ((p.features & needs) != needs) {
+		io_uring_queue_exit(&e->ring);
+		return -ENOSYS;
+	}
+	if (e->core->id == 0)
+		gw_debug("io_uring is in use flags=0x%x features=0x%x sq=%u cq=%u", p.flags, p.features,
+			 p.sq_entries, p.cq_entries);
+	return 0;
+}
+
+static int
+shelf_open(struct gw_engine *e)
+{
+	struct io_uring_buf_reg reg = {.bgid = URING_SHELF_GROUP};
+	void *p;
+	int rc;
+
+	e->shelf_size = 1;
+	while (e->shelf_size < GW_MIN(e->chunks.total, (uint32_t)SHELF_MAX))
+		e->shelf_size *= 2;
+	p = mmap(NULL, e->shelf_size * sizeof(struct io_uring_buf), PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	e->shelf = p;
+	io_uring_buf_ring_init(e->shelf);
+	reg.ring_addr = (uintptr_t)p;
+	reg.ring_entries = e->shelf_size;
+	rc = io_uring_register_buf_ring(&e->ring, &reg, 0);
+	return rc < 0 ? rc : 0;
+}
+
+int
+gw_engine_new(struct gw_core *core, uint32_t nchunks, char *err, unsigned err_size)
+{
+	struct gw_engine *e = calloc(1, sizeof(*e));
+	int rc;
+
+	if (!e) {
+		snprintf(err, err_size, "no memory for core %u", core->id);
+		return -ENOMEM;
+	}
+	e->core = core;
+	gw_list_init(&e->starving);
+	gw_list_init(&e->ended);
+	rc = ring_open(e);
+	if (rc < 0) {
+		snprintf(err, err_size,
+			 "io_uring is not to be had here, it needs Linux 6.1 and permission "
+			 "(kernel.io_uring_disabled, containers): %s", strerror(-rc));
+		free(e);
+		return rc;
+	}
+	core->eng = e;
+	rc = gw_chunks_init(&e->chunks, core, nchunks);
+	if (rc == 0)
+		rc = shelf_open(e);
+	if (rc < 0) {
+		snprintf(err, err_size, "cannot set up the receive memory of core %u: %s", core->id,
+			 strerror(-rc));
+		gw_engine_free(core);
+	}
+	return rc;
+}
+
+void
+gw_engine_free(struct gw_core *core)
+{
+	struct gw_engine *e = core->eng;
+
+	if (!e)
+		return;
+	io_uring_queue_exit(&e->ring);
+	if (e->shelf)
+		munmap(e->shelf, e->shelf_size * sizeof(struct io_uring_buf));
+	gw_chunks_fini(&e->chunks);
+	free(e);
+	core->eng = NULL;
+}
+
+/* Without registered memory each disk operation pins its pages anew: slower, not wrong. */
+static void
+register_memory(struct gw_engine *e)
+{
+	struct iovec iov[16];
+	uint64_t len, left;
+	uint8_t *base;
+	unsigned n = 0;
+	int rc;
+
+	gw_bufs_region(e->core->bufs, &base, &len);
+	for (left = len; left > 0 && n < GW_ARRAY_LEN(iov); n++) {
+		iov[n].iov_base = base + (len - left);
+		iov[n].iov_len = GW_MIN(left, 1ull << URING_FIXED_SHIFT);
+		left -= iov[n].iov_len;
+	}
+	rc = io_uring_register_buffers(&e->ring, iov, n);
+	if (rc == 0) {
+		e->fixed = base;
+		e->fixed_len = len - left;
+	} else if (e->core->id == 0) {
+		gw_info("the buffers cannot be registered with the kernel, which costs some speed; "
+			"raise the limit of locked memory (RLIMIT_MEMLOCK): %s", strerror(-rc));
+	}
+}
+
+static void
+listen_to_mailbox(struct gw_engine *e)
+{
+	struct io_uring_sqe *sqe = uring_sqe(e);
+
+	io_uring_prep_poll_multishot(sqe, gw_mailbox_fd(e->core->mailbox), POLLIN);
+	io_uring_sqe_set_data64(sqe, TAG_WAKE);
+}
+
+static void
+fill_shelf(struct gw_engine *e)
+{
+	struct gw_chunk *c;
+	int n = 0;
+
+	while (e->on_shelf < e->shelf_size &&
+	       (c = gw_list_first(&e->chunks.spare, struct gw_chunk, node))) {
+		gw_list_del(&c->node);
+		io_uring_buf_ring_add(e->shelf, c->data, c->size, c->id,
+				      io_uring_buf_ring_mask(e->shelf_size), n++);
+		e->on_shelf++;
+	}
+	if (n)
+		io_uring_buf_ring_advance(e->shelf, n);
+}
+
+/*
+ * The ring's one submitter is the thread that enables it. liburing 2.3 declares io_uring_enable_rings()
+ * and does not export it.
+ */
+int
+gw_engine_start(struct gw_core *core)
+{
+	struct gw_engine *e = core->eng;
+
+	if (syscall(__NR_io_uring_register, e->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+		return -errno;
+	io_uring_register_ring_fd(&e->ring);
+	register_memory(e);
+	fill_shelf(e);
+	listen_to_mailbox(e);
+	return 0;
+}
+
+void
+gw_engine_stop(struct gw_core *core)
+{
+	io_uring_unregister_ring_fd(&core->eng->ring);
+}
+
+/* --- submission --- */
+
+struct io_uring_sqe *
+uring_sqe(struct gw_engine *e)
+{
+	struct io_uring_sqe *sqe;
+	int rc;
+
+	while (GW_UNLIKELY(!(sqe = io_uring_get_sqe(&e->ring)))) {
+		rc = io_uring_submit(&e->ring);
+		gw_stat_add(e->core->stats->enters, 1);
+		/* The kernel is out of memory: an operation that was taken cannot be refused. */
+		if (rc < 0 && rc != -EINTR) {
+			gw_log_limited(GW_LOG_WARN, "the kernel takes no operations core=%u: %s",
+				       e->core->id, strerror(-rc));
+			usleep(SUBMIT_PAUSE_US);
+		}
+	}
+	return sqe;
+}
+
+/* The kernel has completions that it posts only when it is entered. */
+static bool
+held_back(struct gw_engine *e)
+{
+	return IO_URING_READ_ONCE(*e->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+void
+gw_engine_wait(struct gw_core *core, uint64_t ns)
+{
+	struct __kernel_timespec ts = {(long long)(ns / 1000000000u), (long long)(ns % 1000000000u)};
+	struct gw_engine *e = core->eng;
+	struct io_uring_cqe *cqe;
+	int rc;
+
+	e->eager = false;
+	if (ns == 0) {
+		if (!io_uring_sq_ready(&e->ring) && !held_back(e))
+			return;
+		rc = io_uring_submit_and_get_events(&e->ring);
+	} else {
+		rc = io_uring_submit_and_wait_timeout(&e->ring, &cqe, 1,
+						      ns == GW_NEVER_DUE ? NULL : &ts, NULL);
+	}
+	gw_stat_add(core->stats->enters, 1);
+	if (rc < 0 && rc != -ETIME && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
+		gw_log_limited(GW_LOG_ERR, "waiting for the kernel failed core=%u: %s", core->id,
+			       strerror(-rc));
+}
+
+bool
+gw_engine_eager(const struct gw_core *core)
+{
+	return core->eng->eager;
+}
+
+bool
+gw_engine_ended(const struct gw_core *core)
+{
+	return !gw_list_empty(&core->eng->ended);
+}
+
+/* --- completion --- */
+
+static void
+finish(struct gw_engine *e, struct gw_op *op, int res)
+{
+	uintptr_t fn = (uintptr_t)op->done;
+
+	op->busy = false;
+	gw_stat_add(e->core->stats->completions, 1);
+	op->done(op, res);
+	gw_watch_called(&gw_loop_of(e->core)->watch, fn);
+}
+
+void
+gw_engine_chunk_back(struct gw_core *core)
+{
+	struct gw_engine *e = core->eng;
+	struct gw_op *op;
+
+	fill_shelf(e);
+	op = gw_list_first(&e->starving, struct gw_op, node);
+	if (op) {
+		gw_list_del(&op->node);
+		uring_prep_chunk(e, op);
+	}
+}
+
+/*
+ * The kernel found no chunk. By now there may be some again, and nobody will tell; else the operation
+ * waits for the next that is put back.
+ */
+static void
+starve(struct gw_engine *e, struct gw_op *op)
+{
+	if (op->ending) {
+		finish(e, op, -ECANCELED);
+	} else if (e->on_shelf > 0) {
+		uring_prep_chunk(e, op);
+	} else {
+		gw_stat_add(e->core->stats->chunk_waits, 1);
+		gw_list_add_tail(&e->starving, &op->node);
+	}
+}
+
+static void
+received(struct gw_engine *e, struct gw_op *op, int res, unsigned flags)
+{
+	struct gw_chunk *c = NULL;
+
+	if (flags & IORING_CQE_F_BUFFER) {
+		c = &e->chunks.chunk[flags >> IORING_CQE_BUFFER_SHIFT];
+		c->refs = 1;
+		e->on_shelf--;
+		e->chunks.lent++;
+		fill_shelf(e);
+	}
+	if (res == -ENOBUFS) {
+		starve(e, op);
+		return;
+	}
+	/* At the end of the stream the kernel may have picked a chunk for nothing. */
+	if (c && res <= 0)
+		gw_chunk_put(c);
+	else
+		op->chunk = c;
+	finish(e, op, res);
+}
+
+static void
+completed(struct gw_engine *e, uint64_t data, int res, unsigned flags)
+{
+	struct gw_op *op = (struct gw_op *)(uintptr_t)(data & ~(uint64_t)TAG_MASK);
+
+	switch (data & TAG_MASK) {
+	case TAG_OP:
+		finish(e, op, res);
+		break;
+	case TAG_CHUNK:
+		received(e, op, res, flags);
+		break;
+	case TAG_WAKE:
+		if (!(flags & IORING_CQE_F_MORE))
+			listen_to_mailbox(e);
+		break;
+	}
+}
+
+/* No more than were there at the beginning: what callbacks cause, comes with the next turn. */
+void
+gw_engine_reap(struct gw_core *core)
+{
+	struct gw_engine *e = core->eng;
+	struct gw_list ended;
+	struct gw_op *op;
+
+	gw_list_init(&ended);
+	gw_list_splice_tail(&ended, &e->ended);
+	while ((op = gw_list_first(&ended, struct gw_op, node))) {
+		gw_list_del(&op->node);
+		finish(e, op, -ECANCELED);
+	}
+	for (unsigned n = io_uring_cq_ready(&e->ring); n > 0; n--) {
+		unsigned at = *e->ring.cq.khead & e->ring.cq.ring_mask;
+		struct io_uring_cqe cqe = e->ring.cq.cqes[at];
+
+		io_uring_cq_advance(&e->ring, 1);
+		completed(e, cqe.user_data, cqe.res, cqe.flags);
+	}
+}
