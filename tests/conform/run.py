@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""libiscsi's conformance suite, one process a test, so that a test that hangs is one failure and not the end.
+
+    run.py --table [--only REGEX] [--kind file|mem]...   all tests, as a table and a sum
+    run.py --tap --only REGEX                            as lines for the runner
+"""
+import argparse
+import collections
+import concurrent.futures
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from lab import SCALE, STANDIN, Lab, require_built
+
+TEST_SECS = 60
+SIZE = "1G"
+ORDER = ("passed", "failed", "hung", "skipped", "empty")
+
+Outcome = collections.namedtuple("Outcome", "name state text")
+
+
+def names():
+    """FAMILY.SUITE.TEST, each suite once: the list repeats them under other families."""
+    out = subprocess.run(["iscsi-test-cu", "-l"], capture_output=True, text=True, check=True).stdout
+    return [line.split(".", 1)[1] for line in out.split() if re.match(r"ALL\.[^.]+\.[^.]+$", line)]
+
+
+def summary(text, row):
+    m = re.search(rf"^\s*{row}\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", text, re.M)
+    return [int(n) for n in m.groups()] if m else None
+
+
+def outcome(name, text, code):
+    tests, asserts = summary(text, "tests"), summary(text, "asserts")
+    if code or not tests or tests[1] != 1:
+        return Outcome(name, "failed", f"exit {code}\n{text}")
+    if tests[3] or asserts[3]:
+        return Outcome(name, "failed", text)
+    said = re.search(r"\[SKIPPED\]\s*(.*)", text)
+    if said:
+        return Outcome(name, "skipped", said.group(1).strip())
+    return Outcome(name, "passed" if asserts[0] else "empty", text)
+
+
+def run_one(lab, name):
+    try:
+        p = subprocess.run(["iscsi-test-cu", "-n", "-d", "-t", "ALL." + name, lab.url(1, 1)], capture_output=True,
+                           text=True, errors="replace", timeout=TEST_SECS * SCALE, stdin=subprocess.DEVNULL, check=False)
+    except subprocess.TimeoutExpired as t:
+        return Outcome(name, "hung", (t.stdout or b"").decode("utf-8", "replace"))
+    return outcome(name, p.stdout + p.stderr, p.returncode)
+
+
+def lun(lab, kind):
+    lab.target(1)
+    if kind == "file":
+        lab.lun(1, 1, lab.file("disk", SIZE))
+    else:
+        lab.lun(1, 1, f"size={1 << 30}", kind)
+
+
+def run_kind(kind, wanted, say):
+    with Lab() as lab:
+        lun(lab, kind)
+        done = []
+        for name in wanted:
+            done.append(run_one(lab, name))
+            say(kind, done[-1])
+            if not lab.gateway.alive():
+                lab.gateway.stop()
+                lab.start()
+                if STANDIN:
+                    lun(lab, kind)
+    return done
+
+
+def say_tap(_kind, o):
+    if o.state in ("failed", "hung"):
+        print(o.text)
+        print(f"not ok {o.name}{': no end' if o.state == 'hung' else ''}", flush=True)
+    elif o.state == "skipped":
+        print(f"skip {o.name}: {o.text}", flush=True)
+    elif o.state == "empty":
+        print(f"skip {o.name}: the suite asserts nothing here", flush=True)
+    else:
+        print(f"ok {o.name}", flush=True)
+
+
+def say_row(kind, o):
+    reason = ""
+    if o.state == "skipped":
+        reason = o.text
+    elif o.state == "failed":
+        m = re.search(r"\[FAILED\]\s*(.*)", o.text)
+        reason = m.group(1) if m else ""
+    print(f"{kind:5} {o.state:8} {o.name:40} {reason[:100]}", flush=True)
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    ap.add_argument("--table", action="store_true")
+    ap.add_argument("--tap", action="store_true")
+    ap.add_argument("--only", default="")
+    ap.add_argument("--kind", action="append")
+    args = ap.parse_args()
+    require_built()
+    if not shutil.which("iscsi-test-cu"):
+        print("iscsi-test-cu is not installed (package libiscsi-bin)")
+        sys.exit(77)
+
+    wanted = [n for n in names() if re.search(args.only, n)]
+    kinds = args.kind or (["file"] if args.tap or STANDIN else ["file", "mem"])
+    say = say_tap if args.tap else say_row
+    with concurrent.futures.ThreadPoolExecutor(len(kinds)) as pool:
+        results = dict(zip(kinds, pool.map(lambda k: run_kind(k, wanted, say), kinds)))
+
+    bad = 0
+    for kind, done in results.items():
+        count = collections.Counter(o.state for o in done)
+        bad += count["failed"] + count["hung"]
+        if not args.tap:
+            print(f"{kind}: " + ", ".join(f"{count[s]} {s}" for s in ORDER) + f" of {len(done)}")
+    sys.exit(1 if bad or not wanted else 0)
+
+
+if __name__ == "__main__":
+    main()
