@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Starts and stops real cores for a test; waiting for them is by semaphore, never by time. */
+#ifndef TESTS_UNIT_CORE_CORES_H
+#define TESTS_UNIT_CORE_CORES_H
+
+#include <errno.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/core/core.h"
+#include "tests/unit/base/suite.h"
+
+/* n cores, on whatever CPUs there are, several on one if need be. */
+static inline void
+cores_start(unsigned n, uint64_t buf_bytes, uint32_t chunks)
+{
+	struct gw_core_conf conf = {.buf_bytes = buf_bytes, .chunks = chunks};
+	char list[GW_CORES_MAX * 5] = "", err[256] = "";
+	unsigned used = 0;
+	cpu_set_t set;
+
+	ck_assert_int_eq(sched_getaffinity(0, sizeof(set), &set), 0);
+	for (int cpu = 0; used < n; cpu = (cpu + 1) % CPU_SETSIZE) {
+		if (CPU_ISSET(cpu, &set))
+			snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%d",
+				 used++ ? "," : "", cpu);
+	}
+	conf.cores = list;
+	ck_assert_msg(gw_cores_init(&conf, err, sizeof(err)) == 0, "%s", err);
+	ck_assert_uint_eq(gw_ncores(), n);
+	ck_assert_int_eq(gw_cores_start(), 0);
+}
+
+static inline void
+sem_wait_whole(sem_t *sem)
+{
+	while (sem_wait(sem) < 0)
+		ck_assert_int_eq(errno, EINTR);
+}
+
+#endif
