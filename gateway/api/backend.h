@@ -54,7 +54,7 @@ struct be_io {
 	uint16_t niov;
 	uint8_t op, flags;
 	uint8_t st; /* enum be_st, valid in done() */
-	struct be_chan *chan;			 /* set by be_submit() */
+	struct be_chan *chan;			 /* set by be_submit(), NULL again in done() */
 	void (*done)(struct be_io *io);		 /* on the channel's core, never from be_submit() */
 	/* The backend's own, undefined when submitted. */
 	uint64_t moved;
@@ -91,7 +91,7 @@ struct be_ops {
 struct be_dev {
 	const struct be_ops *ops;
 	char bstype[32];	/* as the administrator named it ("rdwr", "aio", ...) */
-	uint64_t size;		/* bytes, a multiple of io_align; written by the control thread */
+	uint64_t size;		/* bytes, a multiple of io_align; be_dev_size(), be_dev_poll_size() */
 	uint32_t io_align;	/* offsets and lengths are multiples of this: 1 for buffered files */
 	uint32_t dma_align;	/* memory alignment that avoids a copy inside the backend, bytes */
 	uint32_t phys_block;	/* bytes; for READ CAPACITY(16) */
@@ -107,13 +107,16 @@ struct be_dev {
 struct be_chan {
 	struct be_dev *dev;
 	struct gw_core *core;
-	uint32_t inflight; /* kept by wrap.c */
+	/* wrap.c's own: */
+	uint32_t inflight;
+	bool submitting;
+	struct gw_list later; /* refused, waiting for the kick phase */
+	struct gw_hook hook;
 };
 
 /* --- registry: backend/dev.c ------------------------------------------------------------------ */
 
-/*
- * The backend for a name or alias ("uring", "rdwr", "aio", "mem", "null"), NULL if unknown. */
+/* The backend for a name or alias ("uring", "rdwr", "aio", "mem", "null"), NULL if unknown. */
 const struct be_ops *be_find(const char *bstype);
 /* Names and aliases for `show system`; NULL-terminated. */
 const char *const *be_names(void);
@@ -126,6 +129,19 @@ int be_dev_open(const char *bstype, const char *const *kv, struct be_dev **dev, 
 		unsigned err_size);
 /* All channels are closed. Control thread. */
 void be_dev_close(struct be_dev *dev);
+
+/* The size as last seen, bytes. Any thread. */
+static inline uint64_t
+be_dev_size(const struct be_dev *dev)
+{
+	return __atomic_load_n(&dev->size, __ATOMIC_RELAXED);
+}
+
+/*
+ * Looks again, remembers and returns the size; 0 (and the remembered size stays) if the device is gone.
+ * I/O beyond the remembered size is answered with BE_ERANGE. Control thread.
+ */
+uint64_t be_dev_poll_size(struct be_dev *dev);
 
 int be_chan_open(struct be_dev *dev, struct gw_core *core, struct be_chan **chan);
 void be_chan_close(struct be_chan *chan);
