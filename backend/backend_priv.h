@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the backends share: options, completion, positions in an iovec, work in bounded steps. */
+#ifndef BACKEND_BACKEND_PRIV_H
+#define BACKEND_BACKEND_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/api/backend.h"
+
+extern const struct be_ops be_uring_ops, be_mem_ops, be_null_ops;
+
+/* --- opts.c: the administrator's key=value strings -------------------------------------------- */
+
+/* Every backend takes all of them; those that mean nothing to it change nothing. */
+struct be_opts {
+	const char *path; /* points into kv; NULL if not given */
+	uint64_t size;	  /* bytes; 0 if not given */
+	bool direct, sync, ro;
+};
+
+/* 0, or -EINVAL with a sentence: unknown or repeated key, bad value. */
+int be_opts_parse(const char *const *kv, struct be_opts *o, char *err, unsigned err_size);
+
+/* Writes the sentence and returns rc, so that a refusal is one statement. */
+int be_refuse(char *err, unsigned err_size, int rc, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* --- status.c --------------------------------------------------------------------------------- */
+
+/* The one translation from errno (positive) to what the SCSI layer understands. */
+enum be_st be_st_of_errno(int e);
+
+/* --- wrap.c: completion. Own core of io's channel. -------------------------------------------- */
+
+/* Ends io; it is its owner's again when this returns. Never from ops->submit(). */
+void be_done(struct be_io *io, enum be_st st);
+/* Ends io in the kick phase of this turn; may be called from ops->submit(). Uses io->node. */
+void be_done_later(struct be_io *io, enum be_st st);
+
+/* --- cursor.c: a position in io->iov ---------------------------------------------------------- */
+
+struct be_cursor {
+	uint32_t seg;
+	size_t off; /* bytes into that segment */
+};
+
+/* The contiguous piece at c, at most max bytes. c is not at the end. */
+struct iovec be_cursor_piece(const struct be_io *io, struct be_cursor *c, size_t max);
+/* n bytes on. */
+void be_cursor_move(const struct be_io *io, struct be_cursor *c, size_t n);
+/* Copies n bytes at c from, or to, the iovec; c stays. */
+void be_cursor_gather(const struct be_io *io, struct be_cursor c, void *to, size_t n);
+void be_cursor_scatter(const struct be_io *io, struct be_cursor c, const void *from, size_t n);
+
+/* --- queue.c: backends that need no system call ----------------------------------------------- */
+
+/*
+ * I/O that the core itself carries out, in the kick phase, in steps of bounded cost, so no turn
+ * gets long however much is submitted. One per channel.
+ */
+struct be_queue {
+	struct gw_list ios;
+	struct gw_hook hook;
+	struct gw_core *core;
+	/* Carries out a part of io (not FLUSH) worth about `budget` bytes of copying: adds to
+	 * io->moved and returns what it cost. The queue ends io when moved has reached len. */
+	uint64_t (*step)(struct be_io *io, uint64_t budget);
+};
+
+/* Where io's step stands in its memory; at the start when io is added. */
+static inline struct be_cursor *
+be_queue_cursor(struct be_io *io)
+{
+	_Static_assert(sizeof(struct be_cursor) <= sizeof(io->priv), "no room");
+	return (void *)io->priv;
+}
+
+void be_queue_init(struct be_queue *q, struct gw_core *core,
+		   uint64_t (*step)(struct be_io *io, uint64_t budget));
+void be_queue_add(struct be_queue *q, struct be_io *io);
+void be_queue_fini(struct be_queue *q);
+
+#endif

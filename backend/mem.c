@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A RAM disk: one anonymous mapping that every core copies from and to. Memory is taken by the
+ * kernel when it is first written and given back by UNMAP.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "backend/backend_priv.h"
+#include "gateway/base/bug.h"
+#include "gateway/base/num.h"
+
+#define MEM_ALIGN 512u
+/* Giving a page back costs about as much as copying an eighth of it. */
+#define UNMAP_PIECE(budget) ((budget)*8)
+
+struct mem_dev {
+	uint8_t *base;
+	uint64_t size; /* of the mapping */
+	size_t page;
+};
+
+struct mem_chan {
+	struct be_chan chan;
+	struct be_queue queue;
+};
+
+/*
+ * Two initiators may write one block at a time: which bytes win is undefined, as on any disk, and
+ * no lock shall decide it. ThreadSanitizer would rightly call that a race of ordinary copies, so
+ * its build makes every access to the medium an atomic one.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define MEM_ATOMIC 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define MEM_ATOMIC 1
+#endif
+#endif
+
+#ifdef MEM_ATOMIC
+static void
+medium_read(void *to, const uint8_t *medium, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		((uint8_t *)to)[i] = __atomic_load_n(medium + i, __ATOMIC_RELAXED);
+}
+
+static void
+medium_write(uint8_t *medium, const void *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		__atomic_store_n(medium + i, ((const uint8_t *)from)[i], __ATOMIC_RELAXED);
+}
+
+static void
+medium_zero(uint8_t *medium, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		__atomic_store_n(medium + i, 0, __ATOMIC_RELAXED);
+}
+#else
+static void
+medium_read(void *to, const uint8_t *medium, size_t n)
+{
+	memcpy(to, medium, n);
+}
+
+static void
+medium_write(uint8_t *medium, const void *from, size_t n)
+{
+	memcpy(medium, from, n);
+}
+
+static void
+medium_zero(uint8_t *medium, size_t n)
+{
+	memset(medium, 0, n);
+}
+#endif
+
+static uint64_t
+copy_step(struct mem_dev *m, struct be_io *io, uint64_t budget)
+{
+	struct be_cursor *cur = be_queue_cursor(io);
+	uint64_t cost = 0;
+
+	while (cost < budget && io->moved < io->len) {
+		struct iovec v = be_cursor_piece(io, cur, budget - cost);
+		uint8_t *medium = m->base + io->off + io->moved;
+
+		if (io->op == BE_READ)
+			medium_read(v.iov_base, medium, v.iov_len);
+		else
+			medium_write(medium, v.iov_base, v.iov_len);
+		cur->off += v.iov_len;
+		io->moved += v.iov_len;
+		cost += v.iov_len;
+	}
+	return cost;
+}
+
+/* UNMAP and ZERO are one: whole pages go back to the kernel and read as zeroes, edges are cleared.
+ */
+static uint64_t
+zero_step(struct mem_dev *m, struct be_io *io, uint64_t budget)
+{
+	uint64_t from = io->off + io->moved;
+	uint64_t len = GW_MIN(io->len - io->moved, UNMAP_PIECE(budget));
+	uint64_t first = gw_round_up(from, m->page), last = (from + len) & ~(uint64_t)(m->page - 1);
+
+	if (first >= last) {
+		len = GW_MIN(len, budget);
+		medium_zero(m->base + from, len);
+		io->moved += len;
+		return len;
+	}
+	if (first > from) {
+		io->moved += first - from;
+		medium_zero(m->base + from, first - from);
+		return first - from;
+	}
+	if (madvise(m->base + first, last - first, MADV_DONTNEED)) {
+		/* Locked memory cannot be given back. */
+		last = first + GW_MIN(last - first, budget);
+		medium_zero(m->base + first, last - first);
+	}
+	io->moved += last - first;
+	return (last - first) / 8;
+}
+
+static uint64_t
+step(struct be_io *io, uint64_t budget)
+{
+	struct mem_dev *m = io->chan->dev->priv;
+
+	if (io->op == BE_READ || io->op == BE_WRITE)
+		return copy_step(m, io, budget);
+	return zero_step(m, io, budget);
+}
+
+static void
+mem_submit(struct be_chan *chan, struct be_io *io)
+{
+	be_queue_add(&gw_container(chan, struct mem_chan, chan)->queue, io);
+}
+
+static int
+mem_chan_open(struct be_dev *dev, struct gw_core *core, struct be_chan **chan)
+{
+	struct mem_chan *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	be_queue_init(&c->queue, core, step);
+	*chan = &c->chan;
+	return 0;
+}
+
+static void
+mem_chan_close(struct be_chan *chan)
+{
+	struct mem_chan *c = gw_container(chan, struct mem_chan, chan);
+
+	be_queue_fini(&c->queue);
+	free(c);
+}
+
+static int
+mem_open(struct be_dev *dev, const char *const *kv, char *err, unsigned err_size)
+{
+	struct be_opts o;
+	struct mem_dev *m;
+	int rc = be_opts_parse(kv, &o, err, err_size);
+
+	if (rc)
+		return rc;
+	if (!o.size || o.size % MEM_ALIGN)
+		return be_refuse(err, err_size, -EINVAL,
+				 "a RAM disk needs size=, a multiple of %u bytes", MEM_ALIGN);
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return be_refuse(err, err_size, -ENOMEM, "no memory for a RAM disk");
+	m->page = (size_t)sysconf(_SC_PAGESIZE);
+	m->size = o.size;
+	m->base = mmap(NULL, o.size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (m->base == MAP_FAILED) {
+		rc = -errno;
+		free(m);
+		return be_refuse(err, err_size, rc,
+				 "no address space for a RAM disk of %llu bytes: %s",
+				 (unsigned long long)o.size, strerror(-rc));
+	}
+	dev->size = o.size;
+	dev->io_align = MEM_ALIGN;
+	dev->dma_align = 1;
+	dev->phys_block = (uint32_t)m->page;
+	dev->unmap_align = (uint32_t)m->page;
+	dev->unmap_zeroes = true;
+	dev->ro = o.ro;
+	/* Nothing survives the process, so there is nothing that a flush could save: WCE is off. */
+	dev->volatile_cache = false;
+	dev->priv = m;
+	return 0;
+}
+
+static void
+mem_close(struct be_dev *dev)
+{
+	struct mem_dev *m = dev->priv;
+
+	munmap(m->base, m->size);
+	free(m);
+}
+
+static uint64_t
+mem_size_now(struct be_dev *dev)
+{
+	struct mem_dev *m = dev->priv;
+
+	return m->size;
+}
+
+const struct be_ops be_mem_ops = {
+    .name = "mem",
+    .open = mem_open,
+    .close = mem_close,
+    .chan_open = mem_chan_open,
+    .chan_close = mem_chan_close,
+    .submit = mem_submit,
+    .size_now = mem_size_now,
+};

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Work of backends without system calls, done by the core in its kick phase within a budget. */
+#include "backend/backend_priv.h"
+#include "gateway/base/bug.h"
+#include "gateway/base/num.h"
+
+/* Bytes copied in one run: well under a millisecond, far below what the turn watchdog minds. */
+#define RUN_BUDGET (2u << 20)
+/* What ending an I/O costs besides its bytes, in the same currency. */
+#define IO_COST 1024u
+
+static void
+run(struct gw_hook *hook)
+{
+	struct be_queue *q = gw_container(hook, struct be_queue, hook);
+	uint64_t budget = RUN_BUDGET;
+
+	while (budget && !gw_list_empty(&q->ios)) {
+		struct be_io *io = gw_list_first(&q->ios, struct be_io, node);
+		uint64_t cost = IO_COST;
+
+		if (io->op != BE_FLUSH) {
+			cost += q->step(io, budget);
+			BUG(io->moved > io->len);
+		}
+		budget -= GW_MIN(budget, cost);
+		if (io->op == BE_FLUSH || io->moved == io->len) {
+			gw_list_del(&io->node);
+			be_done(io, BE_OK);
+		}
+	}
+	if (!gw_list_empty(&q->ios))
+		gw_at_kick(q->core, &q->hook);
+}
+
+void
+be_queue_init(struct be_queue *q, struct gw_core *core,
+	      uint64_t (*step)(struct be_io *io, uint64_t budget))
+{
+	gw_list_init(&q->ios);
+	gw_hook_init(&q->hook, run);
+	q->core = core;
+	q->step = step;
+}
+
+void
+be_queue_add(struct be_queue *q, struct be_io *io)
+{
+	io->moved = 0;
+	*be_queue_cursor(io) = (struct be_cursor){0};
+	gw_list_add_tail(&q->ios, &io->node);
+	gw_at_kick(q->core, &q->hook);
+}
+
+void
+be_queue_fini(struct be_queue *q)
+{
+	BUG(!gw_list_empty(&q->ios));
+	gw_hook_disarm(&q->hook);
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Opening a file or block device: what it is, what it can do, and whether it is ours to use.
+ * Nothing is changed before everything is known to be right, and nothing is ever created.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backend/uring_priv.h"
+#include "gateway/base/num.h"
+
+#define FILE_PIECE  (1ull << 30)  /* a file system frees or marks extents */
+#define BLOCK_PIECE (64ull << 20) /* a disk may have to write them */
+#define ALIGN_MAX   (64u << 10)
+
+struct opening {
+	struct be_dev *dev;
+	struct uring_dev *ud;
+	struct be_opts o;
+	struct stat st;
+	char *err;
+	unsigned err_size;
+};
+
+#define refuse(p, rc, ...) be_refuse((p)->err, (p)->err_size, rc, __VA_ARGS__)
+
+static bool
+is_pow2(uint64_t v)
+{
+	return v && !(v & (v - 1));
+}
+
+static int
+open_failed(struct opening *p, int e)
+{
+	const char *path = p->o.path;
+
+	if (e == EBUSY)
+		return refuse(p, -e, "%s is in use: mounted, or part of another device", path);
+	if (e == EINVAL && p->o.direct)
+		return refuse(
+		    p, -e, "%s cannot be opened with direct=1: its file system has no direct I/O",
+		    path);
+	if ((e == EROFS || e == EACCES || e == EPERM) && !p->o.ro)
+		return refuse(p, -e, "cannot open %s for writing (ro=1 would only read): %s", path,
+			      strerror(e));
+	return refuse(p, -e, "cannot open %s: %s", path, strerror(e));
+}
+
+/* Type first: opening a FIFO or a tape would have effects. */
+static int
+open_path(struct opening *p)
+{
+	int flags = (p->o.ro ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY;
+	int rc;
+
+	if (!p->o.path)
+		return refuse(p, -EINVAL, "a file or block device needs path=");
+	if (stat(p->o.path, &p->st))
+		return refuse(p, -errno, "cannot open %s: %s", p->o.path, strerror(errno));
+	if (!S_ISREG(p->st.st_mode) && !S_ISBLK(p->st.st_mode))
+		return refuse(p, -EINVAL, "%s is neither a regular file nor a block device",
+			      p->o.path);
+	rc = uring_claim_check(&p->st, p->o.ro, p->o.path, p->err, p->err_size);
+	if (rc)
+		return rc;
+	p->ud->block = S_ISBLK(p->st.st_mode);
+	if (p->o.direct)
+		flags |= O_DIRECT;
+	/* Without O_CREAT it asks for a block device that nobody else has claimed (open(2)). */
+	if (p->ud->block && !p->o.ro)
+		flags |= O_EXCL;
+	p->ud->fd = open(p->o.path, flags);
+	return p->ud->fd < 0 ? open_failed(p, errno) : 0;
+}
+
+/* The disk below: of the device itself, or of the file system. */
+static dev_t
+disk_of(const struct opening *p)
+{
+	return p->ud->block ? p->st.st_rdev : p->st.st_dev;
+}
+
+static uint32_t
+queue_size(const struct opening *p, const char *name, uint32_t otherwise)
+{
+	uint64_t v;
+
+	return uring_queue_u64(disk_of(p), name, &v) && is_pow2(v) && v >= 512 && v <= ALIGN_MAX
+		   ? (uint32_t)v
+		   : otherwise;
+}
+
+static void
+direct_alignment(struct opening *p)
+{
+	p->dev->io_align = queue_size(p, "logical_block_size", 4096);
+	p->dev->dma_align = p->dev->io_align;
+#ifdef STATX_DIOALIGN
+	struct statx x;
+
+	if (!statx(p->ud->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &x) &&
+	    x.stx_mask & STATX_DIOALIGN && is_pow2(x.stx_dio_offset_align) &&
+	    is_pow2(x.stx_dio_mem_align)) {
+		p->dev->io_align = GW_MAX(x.stx_dio_offset_align, 512u);
+		p->dev->dma_align = x.stx_dio_mem_align;
+	}
+#endif
+}
+
+/* Reads the first block, as every later read will be done: says whether that can work at all. */
+static int
+try_read(struct opening *p)
+{
+	void *mem =
+	    mmap(NULL, ALIGN_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ssize_t n;
+	int e;
+
+	if (mem == MAP_FAILED)
+		return refuse(p, -ENOMEM, "no memory to open %s", p->o.path);
+	n = pread(p->ud->fd, mem, p->dev->io_align, 0);
+	e = errno;
+	munmap(mem, ALIGN_MAX);
+	if (n < 0)
+		return refuse(p, -e, "cannot read %s%s: %s", p->o.path,
+			      p->o.direct ? " with direct=1" : "", strerror(e));
+	return 0;
+}
+
+/* A backing store that cannot flush would make every promise of durability a lie. */
+static int
+try_flush(struct opening *p)
+{
+	if (!p->o.ro && fdatasync(p->ud->fd))
+		return refuse(p, -errno, "%s cannot be flushed: %s", p->o.path, strerror(errno));
+	return 0;
+}
+
+static void
+describe(struct opening *p)
+{
+	struct be_dev *dev = p->dev;
+	uint64_t v;
+	char cache[32];
+	bool through = uring_queue_text(disk_of(p), "write_cache", cache, sizeof(cache)) &&
+		       !strcmp(cache, "write through");
+
+	dev->io_align = p->ud->block ? queue_size(p, "logical_block_size", 512) : 1;
+	dev->dma_align = 1;
+	if (p->o.direct)
+		direct_alignment(p);
+	if (p->ud->block)
+		dev->phys_block = queue_size(p, "physical_block_size", dev->io_align);
+	else
+		dev->phys_block = is_pow2((uint64_t)p->st.st_blksize) && p->st.st_blksize >= 512
+				      ? (uint32_t)GW_MIN(p->st.st_blksize, 4096)
+				      : 4096;
+	dev->phys_block = GW_MAX(dev->phys_block, dev->io_align);
+	dev->rotational = uring_queue_u64(disk_of(p), "rotational", &v) && v;
+	/* The page cache is volatile, and so is what a file system knows of a file's extents. */
+	dev->volatile_cache = !p->o.sync && !(p->ud->block && p->o.direct && through);
+	dev->ro = p->o.ro;
+}
+
+/*
+ * Only a device with an offloaded "write zeroes" can punch holes (block/fops.c of Linux refuses the
+ * others); of a plain discard nobody can say what is read afterwards.
+ */
+static void
+describe_unmap(struct opening *p)
+{
+	struct be_dev *dev = p->dev;
+	uint64_t v;
+	bool can;
+
+	if (p->o.ro)
+		return;
+	if (p->ud->block)
+		can = uring_queue_u64(p->st.st_rdev, "write_zeroes_max_bytes", &v) && v;
+	else
+		/* Beyond the end there is nothing to lose. */
+		can = !fallocate(p->ud->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				 (off_t)gw_round_up((uint64_t)p->st.st_size, ALIGN_MAX) + ALIGN_MAX,
+				 ALIGN_MAX);
+	if (!can)
+		return;
+	dev->unmap_align = dev->phys_block;
+	if (p->ud->block && uring_queue_u64(p->st.st_rdev, "discard_granularity", &v) &&
+	    is_pow2(v) && v <= UINT32_MAX)
+		dev->unmap_align = GW_MAX((uint32_t)v, dev->io_align);
+	dev->unmap_zeroes = true;
+}
+
+/* Last of all, because it changes the file. */
+static int
+settle_size(struct opening *p)
+{
+	uint64_t have = p->ud->block ? uring_block_size(p->ud->fd) : (uint64_t)p->st.st_size;
+	uint64_t want = p->o.size ? p->o.size : have;
+
+	if (want < have)
+		return refuse(p, -EINVAL, "size=%llu would cut %s, which has %llu bytes",
+			      (unsigned long long)want, p->o.path, (unsigned long long)have);
+	if (want > have && (p->ud->block || p->o.ro))
+		return refuse(p, -EINVAL, "%s cannot grow to size=%llu: it %s, and has %llu bytes",
+			      p->o.path, (unsigned long long)want,
+			      p->ud->block ? "is a block device" : "is opened with ro=1",
+			      (unsigned long long)have);
+	if (want < p->dev->io_align)
+		return refuse(p, -EINVAL, "%s is empty%s", p->o.path,
+			      p->ud->block ? "" : ": give it a size with size=");
+	if (want > have && ftruncate(p->ud->fd, (off_t)want))
+		return refuse(p, -errno, "cannot grow %s to %llu bytes: %s", p->o.path,
+			      (unsigned long long)want, strerror(errno));
+	p->dev->size = want & ~(uint64_t)(p->dev->io_align - 1);
+	return 0;
+}
+
+static int
+inspect(struct opening *p)
+{
+	struct stat now;
+	int rc;
+
+	if (fstat(p->ud->fd, &now) || now.st_dev != p->st.st_dev || now.st_ino != p->st.st_ino ||
+	    now.st_rdev != p->st.st_rdev)
+		return refuse(p, -EAGAIN, "%s was replaced while it was opened", p->o.path);
+	p->st = now;
+	describe(p);
+	if (p->dev->io_align > ALIGN_MAX || p->dev->dma_align > 4096)
+		return refuse(p, -EINVAL,
+			      "%s wants direct I/O in blocks of %u bytes, which is too much",
+			      p->o.path, p->dev->io_align);
+	rc = try_read(p);
+	if (!rc)
+		rc = try_flush(p);
+	if (rc)
+		return rc;
+	describe_unmap(p);
+	return settle_size(p);
+}
+
+int
+uring_open(struct be_dev *dev, const char *const *kv, char *err, unsigned err_size)
+{
+	struct opening p = {.dev = dev, .err = err, .err_size = err_size};
+	int rc = be_opts_parse(kv, &p.o, err, err_size);
+
+	if (rc)
+		return rc;
+	p.ud = calloc(1, sizeof(*p.ud));
+	if (!p.ud)
+		return refuse(&p, -ENOMEM, "no memory for a backing store");
+	rc = open_path(&p);
+	if (rc)
+		goto out_free;
+	rc = -ENOMEM;
+	p.ud->path = strdup(p.o.path);
+	if (!p.ud->path) {
+		refuse(&p, rc, "no memory for a backing store");
+		goto out_close;
+	}
+	p.ud->direct = p.o.direct;
+	p.ud->sync = p.o.sync;
+	p.ud->range_piece = p.ud->block ? BLOCK_PIECE : FILE_PIECE;
+	rc = uring_claim(p.ud, &p.st, p.o.ro, err, err_size);
+	if (rc)
+		goto out_path;
+	rc = inspect(&p);
+	if (rc)
+		goto out_claim;
+	dev->priv = p.ud;
+	return 0;
+
+out_claim:
+	uring_unclaim(p.ud);
+out_path:
+	free(p.ud->path);
+out_close:
+	close(p.ud->fd);
+out_free:
+	free(p.ud);
+	return rc;
+}
+
+void
+uring_close(struct be_dev *dev)
+{
+	struct uring_dev *ud = dev->priv;
+
+	uring_unclaim(ud);
+	close(ud->fd);
+	free(ud->path);
+	free(ud);
+}
+
+uint64_t
+uring_size_now(struct be_dev *dev)
+{
+	struct uring_dev *ud = dev->priv;
+	struct stat st;
+	uint64_t size = 0;
+
+	if (ud->block)
+		size = uring_block_size(ud->fd);
+	else if (!fstat(ud->fd, &st))
+		size = (uint64_t)st.st_size;
+	return size & ~(uint64_t)(dev->io_align - 1);
+}

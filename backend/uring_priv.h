@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The file and block device backend, among its own files. */
+#ifndef BACKEND_URING_PRIV_H
+#define BACKEND_URING_PRIV_H
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "backend/backend_priv.h"
+#include "gateway/core/engine.h"
+
+struct stat;
+
+/* Set at open and constant, but for the atomics, which any core may set and none clears. */
+struct uring_dev {
+	int fd;
+	char *path;
+	bool block, direct, sync;
+	uint64_t range_piece;	    /* most bytes of one fallocate(2) */
+	atomic_bool lost;	    /* writes may be lost: no flush can succeed any more */
+	atomic_bool no_punch;	    /* the file system has said so */
+	atomic_bool no_zero_range;
+	struct gw_list claim;	    /* claim.c: all open files of this process */
+	dev_t claim_dev;
+	ino_t claim_ino;
+	bool claim_ro;
+};
+
+/* --- claim.c: nobody else writes to it. Control thread. --------------------------------------- */
+
+/* Before the open: is the file that st describes a LUN of this process already? 0 or -EBUSY. */
+int uring_claim_check(const struct stat *st, bool ro, const char *path, char *err,
+		      unsigned err_size);
+/* After it: locks ud->fd against other processes and remembers the file. 0 or -errno. */
+int uring_claim(struct uring_dev *ud, const struct stat *st, bool ro, char *err, unsigned err_size);
+void uring_unclaim(struct uring_dev *ud);
+
+/* --- blockdev.c: what the kernel knows about a block device. Control thread. ------------------ */
+
+/* queue/NAME of the device, or of the disk that a partition is on. False if there is none. */
+bool uring_queue_text(dev_t dev, const char *name, char *buf, size_t size);
+bool uring_queue_u64(dev_t dev, const char *name, uint64_t *v);
+/* Bytes; 0 if fd is no block device, or gone. Does not block: also the error path of a core. */
+uint64_t uring_block_size(int fd);
+
+/* --- uring_open.c ----------------------------------------------------------------------------- */
+
+int uring_open(struct be_dev *dev, const char *const *kv, char *err, unsigned err_size);
+void uring_close(struct be_dev *dev);
+uint64_t uring_size_now(struct be_dev *dev);
+
+/* --- one I/O: in be_io.priv ------------------------------------------------------------------- */
+
+#define URING_RETRIES 16 /* of EINTR and EAGAIN in a row, then BE_EBUSY */
+
+enum uring_method { URING_PUNCH, URING_ZERO_RANGE, URING_WRITE_ZEROES };
+
+struct uring_bounce;
+
+struct uring_io {
+	struct gw_op op;
+	struct be_cursor cur;
+	struct iovec part;	     /* where a transfer does not start at the edge of a segment */
+	struct uring_bounce *bounce; /* NULL: straight from and to the owner's memory */
+	uint64_t piece;		     /* UNMAP, ZERO: bytes in the fallocate under way */
+	int first_errno;	     /* durable write: see uring_rw.c */
+	uint8_t retries;
+	uint8_t method;		     /* enum uring_method */
+	bool durable;		     /* GOOD means on the medium */
+};
+_Static_assert(sizeof(struct uring_io) <= sizeof(((struct be_io *)0)->priv), "no room");
+
+static inline struct uring_io *
+uring_io(struct be_io *io)
+{
+	return (void *)io->priv;
+}
+
+static inline struct be_io *
+uring_be_io(struct gw_op *op)
+{
+	return gw_container(op, struct be_io, priv);
+}
+
+static inline struct uring_dev *
+uring_dev(const struct be_io *io)
+{
+	return io->chan->dev->priv;
+}
+
+/* EINTR and EAGAIN, unless it has come too often. */
+bool uring_again(struct uring_io *u, int e);
+/* What to tell about errno e of io. */
+enum be_st uring_st(const struct be_io *io, int e);
+/* A flush has failed: says so once and makes every later one fail. */
+void uring_set_lost(struct uring_dev *ud, int e);
+
+/* --- uring_rw.c, uring_range.c ---------------------------------------------------------------- */
+
+void uring_rw_start(struct be_io *io);
+void uring_range_start(struct be_io *io);
+void uring_flush_start(struct be_io *io);
+/* The last step of a durable UNMAP or ZERO, and all of a FLUSH. */
+void uring_sync_go(struct be_io *io);
+
+/* --- uring_bounce.c: aligned memory for O_DIRECT ---------------------------------------------- */
+
+#define URING_BOUNCES	  2
+#define URING_BOUNCE_SIZE (128u << 10)
+
+struct uring_bounce {
+	uint8_t *mem;
+	bool used;
+};
+
+/*
+ * Of each channel with O_DIRECT. The memory is the channel's own and not of the core's pool: an I/O
+ * that waits for it holds pool memory already; enough of those would wait for each other for ever.
+ */
+struct uring_bounces {
+	uint8_t *mem; /* virtual until it is needed */
+	struct uring_bounce at[URING_BOUNCES];
+	struct gw_list waiting; /* be_io.node */
+};
+
+struct uring_chan {
+	struct be_chan chan;
+	struct uring_bounces bounces;
+};
+
+int uring_bounces_init(struct uring_bounces *b);
+void uring_bounces_fini(struct uring_bounces *b);
+/* Can the kernel transfer io's memory as it is? */
+bool uring_is_aligned(const struct be_io *io);
+/* Gives io a bounce buffer; false: it waits for one, and uring_rw_go() gets it later. */
+bool uring_bounce_get(struct be_io *io);
+/* Takes io's buffer, if it has one, and gives it to the next who waits. */
+void uring_bounce_put(struct be_io *io);
+
+/* uring_rw.c: starts or continues the transfer. */
+void uring_rw_go(struct be_io *io);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * UNMAP, ZERO and FLUSH. A range is punched out, or turned into zeroes by the file system, or
+ * written with zeroes, whatever is allowed and works first.
+ *
+ * fallocate(FALLOC_FL_PUNCH_HOLE) leaves zeroes to the byte on files and to the logical block on
+ * block devices (there it is "write zeroes, may deallocate, do not fall back to writing"), so the
+ * edges of a range need nothing more.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <string.h>
+
+#include "backend/uring_priv.h"
+#include "gateway/base/bug.h"
+#include "gateway/base/num.h"
+
+#define ZERO_SEG  (64u << 10)
+#define ZERO_SEGS 16
+
+static const uint8_t zeroes[ZERO_SEG] __attribute__((aligned(4096)));
+#define Z                                           \
+	{                                           \
+		(void *)(uintptr_t)zeroes, ZERO_SEG \
+	}
+static const struct iovec zero_iov[ZERO_SEGS] = {Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z};
+#undef Z
+
+static void range_go(struct be_io *io);
+
+static void
+sync_done(struct gw_op *op, int res)
+{
+	struct be_io *io = uring_be_io(op);
+	struct uring_io *u = uring_io(io);
+	struct uring_dev *ud = uring_dev(io);
+
+	if (res < 0 && uring_again(u, -res)) {
+		uring_sync_go(io);
+		return;
+	}
+	if (res < 0 && res != -ECANCELED)
+		uring_set_lost(ud, -res);
+	/* The kernel reports a loss once: a flush beside the one that heard of it is no better. */
+	if (res >= 0 && atomic_load_explicit(&ud->lost, memory_order_relaxed))
+		be_done(io, BE_EMEDIUM);
+	else
+		be_done(io, res < 0 ? uring_st(io, -res) : BE_OK);
+}
+
+void
+uring_sync_go(struct be_io *io)
+{
+	struct uring_io *u = uring_io(io);
+
+	u->op.done = sync_done;
+	gw_fdatasync(io->chan->core, &u->op, uring_dev(io)->fd);
+}
+
+void
+uring_flush_start(struct be_io *io)
+{
+	memset(uring_io(io), 0, sizeof(struct uring_io));
+	if (atomic_load_explicit(&uring_dev(io)->lost, memory_order_relaxed))
+		be_done_later(io, BE_EMEDIUM);
+	else
+		uring_sync_go(io);
+}
+
+/* The cheapest way that is allowed and not known to fail. */
+static enum uring_method
+choose(const struct be_io *io)
+{
+	struct uring_dev *ud = uring_dev(io);
+
+	if ((io->op == BE_UNMAP || io->flags & BE_MAY_UNMAP) && io->chan->dev->unmap_align &&
+	    !atomic_load_explicit(&ud->no_punch, memory_order_relaxed))
+		return URING_PUNCH;
+	if (!atomic_load_explicit(&ud->no_zero_range, memory_order_relaxed))
+		return URING_ZERO_RANGE;
+	return URING_WRITE_ZEROES;
+}
+
+/* That way does not exist here: true if there is another one. */
+static bool
+next_method(struct be_io *io)
+{
+	struct uring_io *u = uring_io(io);
+	struct uring_dev *ud = uring_dev(io);
+
+	if (u->method == URING_WRITE_ZEROES)
+		return false;
+	atomic_store_explicit(u->method == URING_PUNCH ? &ud->no_punch : &ud->no_zero_range, true,
+			      memory_order_relaxed);
+	u->method = choose(io);
+	return true;
+}
+
+static void
+range_done(struct gw_op *op, int res)
+{
+	struct be_io *io = uring_be_io(op);
+	struct uring_io *u = uring_io(io);
+	uint64_t n = u->method == URING_WRITE_ZEROES && res > 0 ? (uint64_t)res : u->piece;
+
+	if (res < 0 &&
+	    (uring_again(u, -res) || ((res == -EOPNOTSUPP || res == -ENOSYS) && next_method(io)))) {
+		range_go(io);
+		return;
+	}
+	if (res < 0) {
+		be_done(io, uring_st(io, -res));
+		return;
+	}
+	if (u->method == URING_WRITE_ZEROES) {
+		n &= ~(uint64_t)(io->chan->dev->io_align - 1);
+		if (!res || !n) {
+			be_done(io, BE_EMEDIUM);
+			return;
+		}
+	}
+	BUG(n > io->len - io->moved);
+	io->moved += n;
+	u->retries = 0;
+	if (io->moved < io->len)
+		range_go(io);
+	else if (u->durable)
+		uring_sync_go(io);
+	else
+		be_done(io, BE_OK);
+}
+
+static void
+write_zeroes(struct be_io *io, uint64_t left)
+{
+	struct uring_io *u = uring_io(io);
+	const struct iovec *iov = zero_iov;
+	unsigned n = (unsigned)GW_MIN(left / ZERO_SEG, (uint64_t)ZERO_SEGS);
+
+	if (!n) {
+		u->part = zero_iov[0];
+		u->part.iov_len = left;
+		iov = &u->part;
+		n = 1;
+	}
+	gw_writev(io->chan->core, &u->op, uring_dev(io)->fd, iov, n, io->off + io->moved, 0);
+}
+
+static void
+range_go(struct be_io *io)
+{
+	struct uring_io *u = uring_io(io);
+	struct uring_dev *ud = uring_dev(io);
+	uint64_t left = io->len - io->moved;
+	int mode = FALLOC_FL_KEEP_SIZE;
+
+	if (u->method == URING_WRITE_ZEROES) {
+		write_zeroes(io, left);
+		return;
+	}
+	mode |= u->method == URING_PUNCH ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
+	u->piece = GW_MIN(left, ud->range_piece);
+	gw_fallocate(io->chan->core, &u->op, ud->fd, mode, io->off + io->moved, u->piece);
+}
+
+void
+uring_range_start(struct be_io *io)
+{
+	struct uring_io *u = uring_io(io);
+	struct uring_dev *ud = uring_dev(io);
+
+	memset(u, 0, sizeof(*u));
+	io->moved = 0;
+	if (io->op == BE_UNMAP && !io->chan->dev->unmap_align) {
+		be_done_later(io, BE_ENOTSUP);
+		return;
+	}
+	u->op.done = range_done;
+	u->durable = ud->sync || io->flags & BE_FUA;
+	if (u->durable && atomic_load_explicit(&ud->lost, memory_order_relaxed)) {
+		be_done_later(io, BE_EMEDIUM);
+		return;
+	}
+	u->method = choose(io);
+	range_go(io);
+}
