@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "mgmt/mgmt.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/base/log.h"
+#include "mgmt/names.h"
+#include "mgmt/tgt_wire.h"
+
+/* Opening the backing stores of a large configuration takes its time. */
+#define APPLY_MS 60000
+#define WAIT_MS  10000
+
+static int
+system_default(struct mgmt *m, struct mgmt_err *err)
+{
+	json_t *sys;
+	int bad;
+
+	if (mgmt_model_get(&m->model, "system"))
+		return 0;
+	sys = json_pack("{s:s,s:b,s:[iiii],s:i,s:[],s:n}", "key", "system", "ready", 1, "chap", 5,
+			6, 7, 8, "login_timeout", 15, "discovery_in", "discovery_out");
+	bad = !sys || json_object_set_new(m->model.objects, "system", sys);
+	return bad ? mgmt_fail(err, TGT_E_NOMEM, "out of memory") : 0;
+}
+
+int
+mgmt_init(struct mgmt *m, struct mgmt_store *store, const char *gateway_path, struct mgmt_err *err)
+{
+	memset(m, 0, sizeof(*m));
+	m->store = store;
+	m->wait_ms = WAIT_MS;
+	if (mgmt_link_init(&m->link, gateway_path))
+		return mgmt_fail(err, TGT_E_UNKNOWN, "the path %s is too long for a socket",
+				 gateway_path);
+	if (mgmt_model_init(&m->model))
+		return mgmt_fail(err, TGT_E_NOMEM, "out of memory");
+	if ((store && mgmt_store_load(store, &m->model, err)) || system_default(m, err)) {
+		mgmt_fini(m);
+		return -1;
+	}
+	return 0;
+}
+
+void
+mgmt_fini(struct mgmt *m)
+{
+	mgmt_link_fini(&m->link);
+	mgmt_model_fini(&m->model);
+}
+
+int
+mgmt_default_portal(struct mgmt *m, const char *addr, struct mgmt_err *err)
+{
+	struct mgmt_addr a;
+	json_t *portal;
+
+	if (!mgmt_portal_parse(addr, &a))
+		return mgmt_fail(err, TGT_E_INVALID,
+				 "\"%s\" is no portal: ADDR:PORT, [ADDR6]:PORT or ADDR", addr);
+	portal = mgmt_portal_object(&a, NULL);
+	json_object_set_new(portal, "mgmt", json_pack("{s:b}", "volatile", 1));
+	return json_object_set_new(m->model.objects, a.key, portal)
+		   ? mgmt_fail(err, TGT_E_NOMEM, "out of memory")
+		   : 0;
+}
+
+/* The whole configuration with the change, if any, made. */
+static json_t *
+full_params(const struct mgmt_model *m, const struct mgmt_change *c)
+{
+	json_t *set = json_array(), *obj;
+	const char *key;
+
+	json_object_foreach (m->objects, key, obj) {
+		if (!c || (!json_object_get(c->set, key) && !json_object_get(c->del, key)))
+			json_array_append_new(set, mgmt_gateway_form(obj));
+	}
+	if (c) {
+		json_object_foreach (c->set, key, obj)
+			json_array_append_new(set, mgmt_gateway_form(obj));
+	}
+	return json_pack("{s:b,s:b,s:o,s:[]}", "full", 1, "force", 1, "set", set, "del");
+}
+
+static json_t *
+diff_params(const struct mgmt_model *m, const struct mgmt_change *c)
+{
+	json_t *set = json_array(), *del = json_array(), *obj;
+	const char *key;
+
+	json_object_foreach (c->set, key, obj) {
+		json_t *was = mgmt_model_get(m, key), *form = mgmt_gateway_form(obj);
+		json_t *old = was ? mgmt_gateway_form(was) : NULL;
+
+		if (!old || !json_equal(old, form))
+			json_array_append(set, form);
+		json_decref(old);
+		json_decref(form);
+	}
+	json_object_foreach (c->del, key, obj)
+		json_array_append_new(del, json_string(key));
+	return json_pack("{s:b,s:b,s:o,s:o}", "full", 0, "force", c->force, "set", set, "del", del);
+}
+
+static void
+log_degraded(const json_t *result)
+{
+	json_t *list = json_object_get(result, "degraded"), *d;
+	size_t i;
+
+	json_array_foreach (list, i, d)
+		gw_warn("a LUN has no backing store key=%s reason=%s", mgmt_str(d, "key", "?"),
+			mgmt_str(d, "reason", "?"));
+}
+
+int
+mgmt_push_all(struct mgmt *m, struct mgmt_err *err)
+{
+	json_t *result = NULL;
+
+	m->synced = false;
+	if (mgmt_link_call(&m->link, "apply", full_params(&m->model, NULL), APPLY_MS, &result, err))
+		return -1;
+	log_degraded(result);
+	json_decref(result);
+	m->synced = true;
+	mgmt_log_level(m);
+	return 0;
+}
+
+/* The gateway's consent; a gateway that refused the stored configuration is offered the new one. */
+static int
+ask_gateway(struct mgmt *m, const struct mgmt_change *c, struct mgmt_err *err)
+{
+	json_t *params, *result = NULL;
+
+	if (!mgmt_link_up(&m->link))
+		return mgmt_fail(err, TGT_E_UNKNOWN, "the gateway is not running");
+	params = m->synced ? diff_params(&m->model, c) : full_params(&m->model, c);
+	if (mgmt_link_call(&m->link, "apply", params, APPLY_MS, &result, err)) {
+		if (!mgmt_link_up(&m->link))
+			m->synced = false;
+		return -1;
+	}
+	log_degraded(result);
+	json_decref(result);
+	return 0;
+}
+
+/* The portals in use by default become stored ones when the administrator changes any portal. */
+static int
+keep_default_portals(struct mgmt *m, struct mgmt_change *c)
+{
+	const char *key;
+	json_t *obj;
+	bool portals = false;
+
+	json_object_foreach (c->set, key, obj)
+		portals |= !strncmp(key, "portal:", 7);
+	json_object_foreach (c->del, key, obj)
+		portals |= !strncmp(key, "portal:", 7);
+	if (!portals)
+		return 0;
+	json_object_foreach (m->model.objects, key, obj) {
+		bool is_default = mgmt_bool(json_object_get(obj, "mgmt"), "volatile", false);
+
+		if (is_default && !json_object_get(c->set, key) && !json_object_get(c->del, key) &&
+		    json_object_set_new(c->set, key, mgmt_gateway_form(obj)))
+			return -1;
+	}
+	return 0;
+}
+
+int
+mgmt_apply(struct mgmt *m, struct mgmt_change *c, struct mgmt_err *err)
+{
+	struct mgmt_err why;
+	bool visible, was_synced = m->synced;
+
+	if (keep_default_portals(m, c))
+		return mgmt_fail(err, TGT_E_NOMEM, "out of memory");
+	visible = mgmt_change_visible(c, &m->model);
+	if (m->store && mgmt_store_begin(m->store, c, &m->model, err))
+		return -1;
+	if (visible && ask_gateway(m, c, err)) {
+		if (m->store)
+			mgmt_store_rollback(m->store);
+		return -1;
+	}
+	if (m->store && mgmt_store_commit(m->store, err)) {
+		/* The gateway is ahead of the store: bring it back. */
+		if (visible && mgmt_push_all(m, &why))
+			gw_err("cannot take a change back in the gateway reason=%s", why.text);
+		return -1;
+	}
+	m->synced = visible ? true : was_synced;
+	if (mgmt_model_commit(&m->model, c))
+		return mgmt_fail(err, TGT_E_NOMEM, "out of memory");
+	gw_info("configuration changed what=\"%s\"", c->what);
+	return 0;
+}
+
+void
+mgmt_log_level(struct mgmt *m)
+{
+	const json_t *sys = mgmt_model_get(&m->model, "system");
+	bool debug = mgmt_bool(json_object_get(sys, "mgmt"), "debug", false);
+	struct mgmt_err err;
+
+	if (mgmt_link_up(&m->link) &&
+	    mgmt_link_call(&m->link, "log", json_pack("{s:b}", "debug", debug), 2000, NULL, &err))
+		gw_warn("the gateway did not change its log level reason=%s", err.text);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The management daemon's one state, and the way of a change: rows in an open transaction, the
+ * gateway's consent, commit. The daemon has one thread; changes happen one after another.
+ */
+#ifndef MGMT_MGMT_H
+#define MGMT_MGMT_H
+
+#include "mgmt/err.h"
+#include "mgmt/link.h"
+#include "mgmt/model.h"
+#include "mgmt/store.h"
+
+struct mgmt {
+	struct mgmt_model model;
+	struct mgmt_store *store; /* NULL: nothing is kept (tests) */
+	struct mgmt_link link;
+	bool synced;      /* the gateway has what the model has */
+	bool lld_stopped; /* "lld stop": the driver takes no requests */
+	bool stopping;    /* "system delete": the daemon ends when its answer is out */
+	int wait_ms;      /* how long a change waits for a gateway that is away */
+};
+
+/* Loads the store (may be NULL) into an empty model with a system object. */
+int mgmt_init(struct mgmt *m, struct mgmt_store *store, const char *gateway_path,
+	      struct mgmt_err *err);
+void mgmt_fini(struct mgmt *m);
+
+/*
+ * A portal for the time that no portal is stored: it is stored with the first change of portals.
+ * addr is "ADDR:PORT" as for `--op new --mode portal`.
+ */
+int mgmt_default_portal(struct mgmt *m, const char *addr, struct mgmt_err *err);
+
+/* Sends the whole wanted configuration; logs what the gateway could not open. */
+int mgmt_push_all(struct mgmt *m, struct mgmt_err *err);
+
+/* All or nothing: 0 and durable, or -1 with err and nothing changed. The change stays the caller's.
+ */
+int mgmt_apply(struct mgmt *m, struct mgmt_change *c, struct mgmt_err *err);
+
+/* Tells the gateway, and ourselves, how much to log. */
+void mgmt_log_level(struct mgmt *m);
+
+#endif
