@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Logical units: new, delete, update. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/base/str.h"
+#include "mgmt/lun_params.h"
+#include "mgmt/names.h"
+#include "mgmt/ops.h"
+
+/* The controller that a target has as LUN 0 until someone takes it away to put a disk there. */
+static bool
+has_controller(const json_t *target)
+{
+	return !mgmt_bool(json_object_get(target, "mgmt"), "no_controller", false);
+}
+
+/* A fresh LUN object with an identity that no other LUN has. */
+static json_t *
+lun_object(const struct mgmt_req *r, struct mgmt_err *err)
+{
+	char naa[33], key[MGMT_KEY_MAX], id[32];
+
+	if (!mgmt_naa_new(naa)) {
+		mgmt_fail(err, TGT_E_UNKNOWN, "the system's random source failed");
+		return NULL;
+	}
+	snprintf(key, sizeof(key), "lun:%" PRId32 "/%" PRIu64, r->h.tid, r->h.lun);
+	snprintf(id, sizeof(id), "LICHGATE%s", naa + 16);
+	return json_pack("{s:s,s:i,s:I,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:{s:s}}", "key", key,
+			 "tid", (int)r->h.tid, "lun", (json_int_t)r->h.lun, "block_size", 512,
+			 "naa", naa, "scsi_id", id, "serial", naa + 12, "vendor", "LICHGATE",
+			 "product", "VIRTUAL-DISK", "rev", "0001", "removable", 0, "online", 1,
+			 "mgmt", "bstype", "rdwr");
+}
+
+static int
+set_bstype(json_t *lun, const char *bstype, struct mgmt_err *err)
+{
+	if (!mgmt_bstype(bstype))
+		return mgmt_fail(err, TGT_E_INVALID, "there is no backing store type \"%s\"",
+				 bstype);
+	json_object_set_new(json_object_get(lun, "mgmt"), "bstype", json_string(bstype));
+	return 0;
+}
+
+static int
+set_block_size(json_t *lun, const char *text, struct mgmt_err *err)
+{
+	uint64_t n;
+
+	if (!gw_str_u64(text, &n) || n < 512 || n > 4096 || (n & (n - 1)))
+		return mgmt_fail(err, TGT_E_INVALID,
+				 "the block size is 512, 1024, 2048 or 4096, not \"%s\"", text);
+	json_object_set_new(lun, "block_size", json_integer((json_int_t)n));
+	return 0;
+}
+
+static int
+set_medium(json_t *lun, const char *path, struct mgmt_err *err)
+{
+	json_t *want = json_object_get(lun, "mgmt");
+	const char *type = mgmt_bstype(mgmt_str(want, "bstype", ""));
+
+	if (!strcmp(type, "mem") && !mgmt_int(want, "size", 0))
+		return mgmt_fail(err, TGT_E_INVALID,
+				 "a mem logical unit needs its size (--bsopts size=BYTES)");
+	if (path && !strcmp(type, "uring") && *path != '/')
+		return mgmt_fail(err, TGT_E_INVALID, "the path \"%s\" does not begin with /", path);
+	if (path && json_object_set_new(want, "path", json_string(path)))
+		return mgmt_fail(err, TGT_E_INVALID, "the path is not valid UTF-8");
+	if (!path && !strcmp(type, "uring")) {
+		/* As in tgt: a slot for a medium that comes later. */
+		json_object_set_new(lun, "removable", json_true());
+		json_object_set_new(lun, "online", json_false());
+	}
+	return mgmt_lun_backing(lun, err);
+}
+
+static int
+set_new_options(json_t *lun, const struct mgmt_req *r, struct mgmt_err *err)
+{
+	static const struct {
+		const char *name;
+		int (*set)(json_t *lun, const char *value, struct mgmt_err *err);
+	} opt[] = {{"bstype", set_bstype},
+		   {"blocksize", set_block_size},
+		   {"bsoflags", mgmt_lun_set_flags},
+		   {"bsopts", mgmt_lun_set_opts}};
+	const char *size = mgmt_req_arg(r, "size");
+
+	for (unsigned i = 0; i < sizeof(opt) / sizeof(opt[0]); i++) {
+		const char *value = mgmt_req_arg(r, opt[i].name);
+
+		if (value && opt[i].set(lun, value, err))
+			return -1;
+	}
+	if (size && mgmt_lun_set(lun, "size", size, err))
+		return -1;
+	return set_medium(lun, mgmt_req_arg(r, "path"), err);
+}
+
+static int
+check_new(const struct mgmt *m, const struct mgmt_req *r, struct mgmt_err *err)
+{
+	json_t *t = mgmt_need_target(m, r, err), *old;
+
+	if (!t)
+		return -1;
+	if (r->h.lun > MGMT_LUN_MAX)
+		return mgmt_fail(err, TGT_E_INVALID,
+				 "a logical unit number is a number from 0 to %d", MGMT_LUN_MAX);
+	old = mgmt_model_lun(&m->model, r->h.tid, r->h.lun);
+	if (old)
+		return mgmt_fail(err, TGT_E_LUN_EXIST, "LUN %" PRIu64 " of tid %" PRId32 " is %s",
+				 r->h.lun, r->h.tid,
+				 mgmt_str(json_object_get(old, "mgmt"), "path", "without medium"));
+	if (!r->h.lun && has_controller(t))
+		return mgmt_fail(err, TGT_E_LUN_EXIST,
+				 "LUN 0 is the target's controller; delete it with --force first");
+	if (r->h.device_type != TGT_TYPE_DISK)
+		return mgmt_fail(err, TGT_E_UNSUPPORTED, "the only device type is disk");
+	return 0;
+}
+
+int
+mgmt_lun_new(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out, struct mgmt_err *err)
+{
+	struct mgmt_change c;
+	json_t *lun;
+	int rc = -1;
+
+	if (check_new(m, r, err))
+		return -1;
+	lun = lun_object(r, err);
+	if (!lun)
+		return -1;
+	if (set_new_options(lun, r, err)) {
+		json_decref(lun);
+		return -1;
+	}
+	if (mgmt_change_init(&c) || mgmt_change_set(&c, lun)) {
+		rc = mgmt_fail(err, TGT_E_NOMEM, "out of memory");
+	} else {
+		snprintf(c.what, sizeof(c.what), "logicalunit new tid=%" PRId32 " lun=%" PRIu64,
+			 r->h.tid, r->h.lun);
+		rc = mgmt_apply(m, &c, err);
+	}
+	mgmt_change_fini(&c);
+	return rc;
+}
+
+/* The LUN of the request, borrowed; NULL with err. */
+static json_t *
+need_lun(const struct mgmt *m, const struct mgmt_req *r, struct mgmt_err *err)
+{
+	json_t *t = mgmt_need_target(m, r, err), *lun;
+
+	if (!t)
+		return NULL;
+	lun = mgmt_model_lun(&m->model, r->h.tid, r->h.lun);
+	if (!lun)
+		mgmt_fail(err, TGT_E_NO_LUN, "target %" PRId32 " has no LUN %" PRIu64, r->h.tid,
+			  r->h.lun);
+	return lun;
+}
+
+static int
+delete_controller(struct mgmt *m, json_t *target, struct mgmt_change *c)
+{
+	json_t *t = mgmt_change_edit(c, &m->model, mgmt_str(target, "key", "")), *mgmt;
+
+	if (!t)
+		return -1;
+	mgmt = json_object_get(t, "mgmt");
+	if (!mgmt) {
+		mgmt = json_object();
+		json_object_set_new(t, "mgmt", mgmt);
+	}
+	return json_object_set_new(mgmt, "no_controller", json_true());
+}
+
+int
+mgmt_lun_delete(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out,
+		struct mgmt_err *err)
+{
+	json_t *t = mgmt_need_target(m, r, err), *lun;
+	struct mgmt_change c;
+	bool controller;
+	int bad, rc;
+
+	if (!t)
+		return -1;
+	lun = mgmt_model_lun(&m->model, r->h.tid, r->h.lun);
+	controller = !r->h.lun && !lun && has_controller(t);
+	if (!r->h.lun && (lun || controller) && !r->h.force)
+		return mgmt_fail(err, TGT_E_INVALID, "LUN 0 is deleted with --force only");
+	if (!controller && !need_lun(m, r, err))
+		return -1;
+	bad = mgmt_change_init(&c);
+	c.force = r->h.force;
+	snprintf(c.what, sizeof(c.what), "logicalunit delete tid=%" PRId32 " lun=%" PRIu64,
+		 r->h.tid, r->h.lun);
+	bad = bad || (controller ? delete_controller(m, t, &c)
+				 : mgmt_change_del(&c, mgmt_str(lun, "key", "")));
+	rc = bad ? mgmt_fail(err, TGT_E_NOMEM, "out of memory") : mgmt_apply(m, &c, err);
+	mgmt_change_fini(&c);
+	return rc;
+}
+
+static int
+update_all(json_t *lun, const struct mgmt_req *r, struct mgmt_err *err)
+{
+	char name[64];
+
+	if (!r->nargs)
+		return mgmt_fail(err, TGT_E_INVALID, "update needs --params NAME=VALUE,...");
+	for (unsigned i = 0; i < r->nargs; i++) {
+		const char *eq = strchr(r->arg[i], '=');
+		size_t n = eq ? (size_t)(eq - r->arg[i]) : 0;
+
+		if (!n || n >= sizeof(name))
+			return mgmt_fail(err, TGT_E_INVALID, "\"%s\" is not NAME=VALUE", r->arg[i]);
+		memcpy(name, r->arg[i], n);
+		name[n] = '\0';
+		if (mgmt_lun_set(lun, name, eq + 1, err))
+			return -1;
+	}
+	return 0;
+}
+
+int
+mgmt_lun_update(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out,
+		struct mgmt_err *err)
+{
+	json_t *lun = need_lun(m, r, err), *edit;
+	struct mgmt_change c;
+	int rc;
+
+	if (!lun) {
+		if (!r->h.lun && err->tgt == TGT_E_NO_LUN)
+			mgmt_fail(err, TGT_E_INVALID, "the controller has no parameters");
+		return -1;
+	}
+	if (mgmt_change_init(&c) ||
+	    !(edit = mgmt_change_edit(&c, &m->model, mgmt_str(lun, "key", "")))) {
+		mgmt_change_fini(&c);
+		return mgmt_fail(err, TGT_E_NOMEM, "out of memory");
+	}
+	snprintf(c.what, sizeof(c.what), "logicalunit update tid=%" PRId32 " lun=%" PRIu64,
+		 r->h.tid, r->h.lun);
+	rc = update_all(edit, r, err);
+	if (!rc)
+		rc = mgmt_apply(m, &c, err);
+	mgmt_change_fini(&c);
+	return rc;
+}
