@@ -6,8 +6,8 @@
  * session: that may have to wait for an older one to end (reinstatement), so the caller does it
  * between ISCSI_LOGIN_GRANT and iscsi_login_granted().
  *
- * Memory: about 20 KiB while a login lasts, whatever the peer sends; the caller takes it from a pool
- * of its core. The core's thread only. Nothing blocks.
+ * Memory: sizeof(struct iscsi_login), about 35 KiB, while a login lasts, whatever the peer sends; the
+ * caller takes it from a pool of its core. The core's thread only. Nothing blocks.
  */
 #ifndef ISCSI_LOGIN_H
 #define ISCSI_LOGIN_H
@@ -17,10 +17,10 @@
 #include <sys/socket.h>
 
 #include "gateway/api/model.h"
+#include "iscsi/chap.h"
+#include "iscsi/nego.h"
 #include "iscsi/params.h"
 #include "iscsi/proto.h"
-
-struct iscsi_chap;
 
 enum iscsi_login_next {
 	ISCSI_LOGIN_MORE,   /* send the response, read on */
@@ -61,40 +61,44 @@ struct iscsi_login {
 	struct iscsi_params params;
 
 	/* REFUSE and DROP: one sentence for the log, which names the rule. */
-	char why[320];
+	char why[1024];
 
-	/* Private to login.c, nego.c, chap.c. */
-	struct iscsi_chap *chap;
-	uint32_t seen[2]; /* bit n: key n was negotiated */
+	/* Private. */
+	struct iscsi_chap chap;
+	struct iscsi_nego nego;
+	uint64_t seen; /* bit n: key n was negotiated */
 	uint32_t in_len, out_len, out_sent;
 	uint8_t stage;
 	uint8_t pdus;
-	bool started, authed, granted, declared, answering;
+	bool started;	 /* the first request has come */
+	bool identified; /* its keys were accepted */
+	bool chap_asked; /* AuthMethod=CHAP was agreed */
+	bool answering;	 /* out holds an answer that is not sent out whole */
+	bool offered;	 /* with an offer of ours, so that the stage does not end with it */
+	bool over;	 /* refused or granted */
 	uint32_t itt;
 	char in[ISCSI_LOGIN_TEXT_MAX + 1];
 	char out[ISCSI_LOGIN_TEXT_MAX];
 };
 
 void iscsi_login_init(struct iscsi_login *l, const struct iscsi_login_env *env);
-/* Frees the CHAP state and wipes secrets. */
+/* Wipes what the peer sent and what was computed of secrets. */
 void iscsi_login_fini(struct iscsi_login *l);
 
 /*
- * One PDU: its header and data segment of len <= ISCSI_LOGIN_DSL bytes (the caller refuses longer ones
- * by the header). Any opcode may be given: one that is not a Login Request gets ISCSI_LOGIN_REFUSE or
- * DROP. ExpCmdSN and MaxCmdSN of the response are filled with cmd_sn.
+ * One PDU: its header and data segment of len <= ISCSI_LOGIN_DSL bytes (longer ones are refused; the
+ * caller does not receive them). Any opcode may be given: one that is not a Login Request gets
+ * ISCSI_LOGIN_REFUSE or DROP. ExpCmdSN and MaxCmdSN of the response are filled with cmd_sn.
  */
 enum iscsi_login_next iscsi_login_rx(struct iscsi_login *l, const uint8_t bhs[ISCSI_BHS_LEN],
 				     const uint8_t *data, uint32_t len);
 
 /*
  * After GRANT: the session exists (status ISCSI_LOGIN_OK) with that TSIH, or could not be made. Fills
- * the last response. MORE means: send it and go to Full Feature Phase.
+ * the last response. MORE means: send it and go to Full Feature Phase. If the wait was long the caller
+ * looks l->target_name up again: l->target belongs to the model of the last call.
  */
 enum iscsi_login_next iscsi_login_granted(struct iscsi_login *l, enum iscsi_login_status status,
 					  uint16_t tsih, uint32_t max_cmd_sn);
-
-/* One-time check of the host's crypto library: the bit mask of CHAP algorithms it offers. */
-uint32_t iscsi_chap_available(void);
 
 #endif
