@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* SCSI Command PDUs (RFC 7143 11.3) and the life of a task. */
+#include <string.h>
+
+#include "iscsi/conn.h"
+#include "iscsi/session.h"
+
+static struct iscsi_task **
+hash_at(const struct iscsi_conn *c, uint32_t itt)
+{
+	return &c->sess->hash[(itt * 2654435761u >> 12) & c->sess->hash_mask];
+}
+
+struct iscsi_task *
+iscsi_task_find(struct iscsi_conn *c, uint32_t itt)
+{
+	struct iscsi_task *t = *hash_at(c, itt);
+
+	while (t && t->itt != itt)
+		t = t->hash_next;
+	return t;
+}
+
+static void
+hash_del(struct iscsi_task *t)
+{
+	struct iscsi_task **p = hash_at(t->conn, t->itt);
+
+	while (*p != t)
+		p = &(*p)->hash_next;
+	*p = t->hash_next;
+}
+
+void
+iscsi_task_free_data(struct iscsi_task *t)
+{
+	/* A receive may be under way into the buffer: then the end of the PDU frees it. */
+	if (t->conn->rx.task == t)
+		return;
+	gw_buf_put(t->conn->core, &t->sg);
+	if (t->chunk)
+		gw_chunk_put(t->chunk);
+	t->chunk = NULL;
+}
+
+void
+iscsi_task_settle(struct iscsi_task *t)
+{
+	struct iscsi_conn *c = t->conn;
+
+	if (t->begun || t->running || t->awaiting || t->parked || t->answer || t->tx.queued ||
+	    c->rx.task == t)
+		return;
+	iscsi_task_answered(t);
+	iscsi_task_free_data(t);
+	hash_del(t);
+	if (t->immediate)
+		c->nimm--;
+	c->ntask--;
+	gw_pool_put(&c->tc->tasks, t);
+	tcp_core_wake(c->tc);
+	iscsi_conn_poke(c);
+}
+
+void
+iscsi_task_answered(struct iscsi_task *t)
+{
+	if (!t->counted)
+		return;
+	t->counted = false;
+	t->conn->win.max_cmdsn++;
+}
+
+void
+iscsi_task_await(struct iscsi_task *t, bool on)
+{
+	if (t->awaiting == on)
+		return;
+	t->awaiting = on;
+	if (on) {
+		t->stamp = t->conn->core->now;
+		gw_list_add_tail(&t->conn->awaiting, &t->node);
+	} else {
+		gw_list_del(&t->node);
+	}
+}
+
+static void
+park(struct iscsi_task *t)
+{
+	if (t->parked)
+		return;
+	iscsi_task_await(t, false);
+	t->parked = true;
+	gw_list_add_tail(&t->conn->parked, &t->node);
+}
+
+bool
+iscsi_task_need_buf(struct iscsi_task *t)
+{
+	if (t->cmd.data_len == 0 || t->sg.n || t->chunk)
+		return true;
+	if (!gw_buf_get(t->conn->core, t->cmd.data_len, &t->sg)) {
+		gw_buf_wait(t->conn->core, &t->conn->buf_waiter);
+		return false;
+	}
+	/* What the initiator does not send must not be somebody else's data. */
+	if (t->cmd.dir == GW_DIR_OUT && t->want < t->cmd.data_len) {
+		for (unsigned i = 0; i < t->sg.n; i++)
+			memset(t->sg.iov[i].iov_base, 0, t->sg.iov[i].iov_len);
+	}
+	return true;
+}
+
+static bool
+try_exec(struct iscsi_task *t)
+{
+	if (!iscsi_task_need_buf(t))
+		return false;
+	if (t->chunk) {
+		t->cmd.iov = &t->chunk_iov;
+		t->cmd.niov = 1;
+	} else {
+		t->cmd.iov = t->sg.n ? t->sg.iov : NULL;
+		t->cmd.niov = t->sg.n;
+	}
+	t->cmd.out_len = t->want;
+	t->begun = false;
+	t->running = true;
+	scsi_exec(&t->cmd);
+	return true;
+}
+
+/* All sequences so far are in: the task has its data, or asks for the rest. */
+static bool
+try_go_on(struct iscsi_task *t)
+{
+	if (t->got < t->want) {
+		if (!iscsi_r2t_start(t))
+			return false;
+	} else if (!try_exec(t)) {
+		return false;
+	}
+	return true;
+}
+
+void
+iscsi_task_unpark(struct iscsi_conn *c)
+{
+	for (;;) {
+		struct iscsi_task *t = gw_list_first(&c->parked, struct iscsi_task, node);
+
+		if (!t || c->dying)
+			return;
+		gw_list_del(&t->node);
+		t->parked = false;
+		if (try_go_on(t))
+			continue;
+		t->parked = true;
+		gw_list_add_head(&c->parked, &t->node);
+		return;
+	}
+}
+
+void
+iscsi_task_advance(struct iscsi_task *t)
+{
+	struct iscsi_conn *c = t->conn;
+
+	if (t->unsol || t->got < t->asked)
+		return;
+	if (t->swallow) {
+		iscsi_task_await(t, false);
+		iscsi_r2t_end(t);
+		if (t->answer) {
+			t->answer = false;
+			iscsi_respond(&t->cmd);
+		}
+		return;
+	}
+	if (t->got >= t->want) {
+		iscsi_task_await(t, false);
+		iscsi_r2t_end(t);
+	}
+	/* First come, first served: nobody overtakes those that wait. */
+	if (!gw_list_empty(&c->parked) || !try_go_on(t))
+		park(t);
+}
+
+/* --- the PDU ------------------------------------------------------------------------------------ */
+
+/* What 11.3 demands of the header; 0 or an enum iscsi_reject. */
+static uint8_t
+check(const struct iscsi_conn *c, const uint8_t *bhs)
+{
+	uint8_t flags = bhs[ISCSI_AT_FLAGS];
+	uint32_t edtl = gw_be32(bhs + ISCSI_AT_EDTL), len = c->rx.len;
+	bool w = flags & ISCSI_CMD_W, final = flags & ISCSI_FLAG_F;
+
+	if (gw_be32(bhs + ISCSI_AT_ITT) == ISCSI_RESERVED_TAG)
+		return ISCSI_REJECT_INVALID_FIELD;
+	if ((flags & ISCSI_CMD_ATTR) > GW_ATTR_ACA)
+		return ISCSI_REJECT_INVALID_FIELD;
+	/* No command here moves data both ways. */
+	if (w && (flags & ISCSI_CMD_R))
+		return ISCSI_REJECT_INVALID_FIELD;
+	/* 11.3.1: without W nothing follows; with InitialR2T (13.10) nothing may. */
+	if (!final && (!w || c->params.initial_r2t))
+		return ISCSI_REJECT_PROTOCOL;
+	if (len == 0)
+		return 0;
+	/* 13.11, 13.14: immediate data only if agreed, at most FirstBurstLength, at most all of it. */
+	if (!w || !c->params.immediate_data || len > c->params.first_burst || len > edtl)
+		return ISCSI_REJECT_PROTOCOL;
+	return 0;
+}
+
+static void
+fill(struct iscsi_conn *c, struct iscsi_task *t)
+{
+	const uint8_t *bhs = c->rx.head;
+	uint8_t flags = bhs[ISCSI_AT_FLAGS];
+	struct gw_cmd *cmd = &t->cmd;
+
+	memset(t, 0, offsetof(struct iscsi_task, sg));
+	t->sg.n = 0;
+	gw_list_init(&t->tx.node);
+	gw_list_init(&t->node);
+	t->conn = c;
+	t->itt = gw_be32(bhs + ISCSI_AT_ITT);
+	t->cmdsn = gw_be32(bhs + ISCSI_AT_CMDSN);
+	t->immediate = iscsi_immediate(bhs);
+	t->slot = -1;
+	cmd->nexus = &c->sess->nexus;
+	cmd->lun = gw_lun_decode(bhs + ISCSI_AT_LUN);
+	cmd->want_dir = flags & ISCSI_CMD_R ? GW_DIR_IN : flags & ISCSI_CMD_W ? GW_DIR_OUT : GW_DIR_NONE;
+	cmd->edtl = cmd->want_dir == GW_DIR_NONE ? 0 : gw_be32(bhs + ISCSI_AT_EDTL);
+	cmd->attr = flags & ISCSI_CMD_ATTR;
+	cmd->state = GW_CMD_FREE;
+	cmd->aborted = GW_ABORT_NONE;
+	cmd->iov = NULL;
+	cmd->niov = 0;
+	cmd->dir = GW_DIR_NONE;
+	cmd->data_len = cmd->dma_align = cmd->out_len = cmd->in_len = cmd->moved = 0;
+	cmd->status = SAM_GOOD;
+	cmd->sense_len = 0;
+}
+
+/* The command is known to be answered without its data, which has to be received nevertheless. */
+static void
+refuse(struct iscsi_task *t)
+{
+	t->begun = false;
+	t->swallow = true;
+	t->answer = true;
+	t->want = 0;
+}
+
+static void
+announce(struct iscsi_conn *c, struct iscsi_task *t)
+{
+	struct gw_cmd *cmd = &t->cmd;
+
+	if (!t->swallow && cmd->dir == GW_DIR_OUT && cmd->want_dir == GW_DIR_OUT)
+		t->want = GW_MIN(cmd->edtl, cmd->data_len);
+	t->asked = c->rx.len;
+	if (c->rx.head[ISCSI_AT_FLAGS] & ISCSI_FLAG_F)
+		return;
+	t->unsol = true;
+	t->seq_end = GW_MIN(c->params.first_burst, cmd->edtl);
+	t->asked = t->seq_end;
+	iscsi_task_await(t, true);
+}
+
+static bool
+in_place(const struct iscsi_conn *c, const struct iscsi_task *t)
+{
+	const struct iscsi_rxq *rx = &c->rx;
+	uint32_t align = t->cmd.dma_align > 1 ? t->cmd.dma_align : 1;
+
+	return !t->unsol && rx->len == t->want && rx->len == t->cmd.data_len &&
+	       rx->end - rx->at >= rx->len &&
+	       ((uintptr_t)(rx->chunk->data + rx->at) & (align - 1)) == 0 &&
+	       !gw_chunks_low(c->core);
+}
+
+/*
+ * Memory for data that comes with the command or unasked. With none to be had we stop reading, unless
+ * that would lock out the data of this connection's own writes: then the command is refused.
+ */
+static enum iscsi_rx
+place_data(struct iscsi_conn *c, struct iscsi_task *t)
+{
+	struct iscsi_rxq *rx = &c->rx;
+	bool others = t->unsol ? c->awaiting.next != c->awaiting.prev : !gw_list_empty(&c->awaiting);
+
+	if (t->want == 0 || (rx->len == 0 && !t->unsol))
+		return ISCSI_RX_OK;
+	if (rx->len > 0 && in_place(c, t)) {
+		t->chunk = rx->chunk;
+		gw_chunk_ref(t->chunk);
+		t->chunk_iov = (struct iovec){rx->chunk->data + rx->at, rx->len};
+	} else if (!iscsi_task_need_buf(t)) {
+		if (!others)
+			return iscsi_rx_wait(c, ISCSI_STOP_BUF);
+		scsi_forget(&t->cmd);
+		t->cmd.status = SAM_TASK_SET_FULL;
+		t->cmd.sense_len = 0;
+		refuse(t);
+		return ISCSI_RX_OK;
+	}
+	iscsi_rx_to_task(c, t, 0);
+	return ISCSI_RX_OK;
+}
+
+static enum iscsi_rx
+start(struct iscsi_conn *c, struct iscsi_task *t)
+{
+	struct iscsi_task **bucket;
+
+	bucket = hash_at(c, t->itt);
+	t->hash_next = *bucket;
+	*bucket = t;
+	c->ntask++;
+	c->rx.task = t;
+	if (t->immediate) {
+		c->nimm++;
+	} else {
+		t->counted = true;
+		c->win.max_cmdsn--;
+	}
+	t->begun = true;
+	if (!scsi_begin(&t->cmd))
+		refuse(t);
+	announce(c, t);
+	return place_data(c, t);
+}
+
+enum iscsi_rx
+iscsi_cmd_begin(struct iscsi_conn *c)
+{
+	struct iscsi_rxq *rx = &c->rx;
+	struct iscsi_task *t = rx->task;
+	uint8_t reject = check(c, rx->head);
+	enum iscsi_rx v;
+
+	if (t)
+		return t->begun ? place_data(c, t) : ISCSI_RX_OK;
+	v = iscsi_ctl_ready(c);
+	if (v != ISCSI_RX_OK)
+		return v;
+	if (c->tc->tasks.nfree == 0)
+		return iscsi_rx_wait(c, ISCSI_STOP_POOL);
+	v = iscsi_ffp_cmdsn(c);
+	if (v != ISCSI_RX_OK || rx->ignore)
+		return v;
+	gw_stat_add(c->sess->nexus.stats.cmd_pdus, 1);
+	if (!reject && iscsi_task_find(c, gw_be32(rx->head + ISCSI_AT_ITT)))
+		reject = ISCSI_REJECT_IN_PROGRESS;
+	if (!reject && iscsi_immediate(rx->head) && c->nimm >= ISCSI_IMM_MAX)
+		reject = ISCSI_REJECT_IMMEDIATE;
+	t = reject ? NULL : gw_pool_get(&c->tc->tasks);
+	if (t) {
+		fill(c, t);
+		if (!iscsi_pdu_cdb(rx->head, rx->head + ISCSI_BHS_LEN, t->cmd.cdb, GW_CDB_MAX,
+				   &t->cmd.cdb_len)) {
+			gw_pool_put(&c->tc->tasks, t);
+			reject = ISCSI_REJECT_INVALID_FIELD;
+		}
+	}
+	if (reject) {
+		rx->reject = reject;
+		return ISCSI_RX_OK;
+	}
+	return start(c, t);
+}
+
+enum iscsi_rx
+iscsi_cmd_end(struct iscsi_conn *c)
+{
+	struct iscsi_task *t = c->rx.task;
+
+	t->got = c->rx.len;
+	iscsi_task_advance(t);
+	return ISCSI_RX_OK;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Ready To Transfer (RFC 7143 11.8): asks for a write's data, MaxBurstLength at a time and
+ * MaxOutstandingR2T at once. A Target Transfer Tag is slot, generation and R2TSN; slots are few, and
+ * tasks beyond them wait, which bounds what a connection may hold for data that does not come.
+ */
+#include "iscsi/conn.h"
+#include "iscsi/session.h"
+
+#define TTT_SN 0xffffu
+
+static uint32_t
+ttt_of(const struct iscsi_conn *c, const struct iscsi_task *t, uint32_t sn)
+{
+	return (uint32_t)t->slot << 24 | (uint32_t)c->sess->slot[t->slot].gen << 16 | (sn & TTT_SN);
+}
+
+static uint32_t
+r2t_off(const struct iscsi_task *t, uint32_t sn)
+{
+	uint64_t off = t->r2t_base + (uint64_t)sn * t->conn->params.max_burst;
+
+	return (uint32_t)GW_MIN(off, (uint64_t)t->want);
+}
+
+struct iscsi_task *
+iscsi_r2t_find(struct iscsi_conn *c, uint32_t ttt)
+{
+	uint32_t i = ttt >> 24;
+	struct iscsi_task *t;
+
+	if (i >= ISCSI_SLOTS)
+		return NULL;
+	t = c->sess->slot[i].task;
+	if (!t || c->sess->slot[i].gen != (uint8_t)(ttt >> 16))
+		return NULL;
+	/* In order: only the oldest R2T that is out can be answered. */
+	if (t->r2t_done == t->r2t_sent || (t->r2t_done & TTT_SN) != (ttt & TTT_SN))
+		return NULL;
+	return t;
+}
+
+static bool
+slot_get(struct iscsi_conn *c, struct iscsi_task *t)
+{
+	struct iscsi_session *s = c->sess;
+
+	if (s->nslot == ISCSI_SLOTS)
+		return false;
+	for (unsigned i = 0; i < ISCSI_SLOTS; i++) {
+		if (s->slot[i].task)
+			continue;
+		s->slot[i].task = t;
+		s->nslot++;
+		t->slot = (int16_t)i;
+		return true;
+	}
+	return false;
+}
+
+/* Decides on as many R2Ts as may be out, and queues them. */
+static void
+ask(struct iscsi_task *t)
+{
+	struct iscsi_conn *c = t->conn;
+	uint32_t max = GW_MAX(c->params.max_outstanding_r2t, 1u);
+
+	while (t->asked < t->want && t->r2t_due - t->r2t_done < max) {
+		t->r2t_due++;
+		c->r2t_bytes += r2t_off(t, t->r2t_due) - t->asked;
+		t->asked = r2t_off(t, t->r2t_due);
+	}
+	t->seq_end = r2t_off(t, t->r2t_done + 1);
+	if (t->r2t_sent < t->r2t_due && !t->tx.queued) {
+		t->tx.kind = ISCSI_TX_R2T;
+		iscsi_tx_queue(c, &t->tx);
+	}
+}
+
+bool
+iscsi_r2t_start(struct iscsi_task *t)
+{
+	struct iscsi_conn *c = t->conn;
+
+	if (t->slot < 0) {
+		bool had = t->sg.n > 0;
+
+		if (!had && c->held > 0 && c->held + t->cmd.data_len > ISCSI_HELD_MAX)
+			return false;
+		if (c->sess->nslot == ISCSI_SLOTS || !iscsi_task_need_buf(t))
+			return false;
+		if (!slot_get(c, t))
+			return false;
+		t->held = t->cmd.data_len;
+		c->held += t->held;
+		t->r2t_base = t->got;
+		t->data_sn = 0;
+	}
+	iscsi_task_await(t, true);
+	ask(t);
+	return true;
+}
+
+void
+iscsi_r2t_sequence_done(struct iscsi_task *t)
+{
+	t->r2t_done++;
+	if (!t->swallow)
+		ask(t);
+	else
+		t->seq_end = r2t_off(t, t->r2t_done + 1);
+}
+
+void
+iscsi_r2t_abort(struct iscsi_task *t)
+{
+	struct iscsi_conn *c = t->conn;
+	uint32_t out;
+
+	if (t->tx.queued && t->tx.kind == ISCSI_TX_R2T)
+		(void)iscsi_tx_unqueue(c, &t->tx);
+	if (t->slot < 0)
+		return;
+	out = r2t_off(t, t->r2t_sent);
+	c->r2t_bytes -= t->asked - out;
+	t->asked = out;
+	t->r2t_due = t->r2t_sent;
+	c->held -= t->held;
+	t->held = 0;
+}
+
+void
+iscsi_r2t_end(struct iscsi_task *t)
+{
+	struct iscsi_conn *c = t->conn;
+
+	if (t->tx.queued && t->tx.kind == ISCSI_TX_R2T)
+		(void)iscsi_tx_unqueue(c, &t->tx);
+	if (t->slot < 0)
+		return;
+	c->r2t_bytes -= t->asked - t->got;
+	c->held -= t->held;
+	t->held = 0;
+	c->sess->slot[t->slot].task = NULL;
+	c->sess->slot[t->slot].gen++;
+	c->sess->nslot--;
+	t->slot = -1;
+	t->asked = t->got;
+}
+
+bool
+iscsi_r2t_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *t)
+{
+	while (t->r2t_sent < t->r2t_due) {
+		uint32_t off = r2t_off(t, t->r2t_sent);
+		uint8_t *bhs;
+
+		if (!iscsi_batch_room(b))
+			return false;
+		bhs = iscsi_batch_head(b);
+		bhs[ISCSI_AT_OPCODE] = ISCSI_OP_R2T;
+		bhs[ISCSI_AT_FLAGS] = ISCSI_FLAG_F;
+		gw_lun_encode(t->cmd.lun, bhs + ISCSI_AT_LUN);
+		gw_put_be32(bhs + ISCSI_AT_ITT, t->itt);
+		gw_put_be32(bhs + ISCSI_AT_TTT, ttt_of(c, t, t->r2t_sent));
+		gw_put_be32(bhs + ISCSI_AT_STATSN, c->stat_sn);
+		iscsi_tx_window(c, bhs);
+		gw_put_be32(bhs + ISCSI_AT_DATASN, t->r2t_sent);
+		gw_put_be32(bhs + ISCSI_AT_BUFOFF, off);
+		gw_put_be32(bhs + ISCSI_AT_DDTL, r2t_off(t, t->r2t_sent + 1) - off);
+		iscsi_batch_seal(b, bhs, NULL, 0, 0, c->hdig, false);
+		t->r2t_sent++;
+	}
+	return true;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The end of a command: what goes back for it (RFC 7143 11.4), and what becomes of an aborted one. */
+#include <string.h>
+
+#include "iscsi/conn.h"
+#include "iscsi/session.h"
+
+/*
+ * Aborted: data that was announced or asked for may still come and is swallowed; R2Ts that are not out
+ * stay in. 4.2.3.2: the initiator goes on answering what it has been asked for.
+ */
+static void
+abort_data(struct iscsi_task *t)
+{
+	iscsi_r2t_abort(t);
+	iscsi_task_free_data(t);
+	t->swallow = true;
+	t->answer = false;
+	if (t->awaiting && !t->unsol && t->got >= t->asked) {
+		iscsi_task_await(t, false);
+		iscsi_r2t_end(t);
+	}
+}
+
+static bool
+wants_answer(const struct iscsi_task *t)
+{
+	return !t->conn->dying && !t->conn->logout && t->cmd.aborted != GW_ABORT_QUIET;
+}
+
+void
+iscsi_respond(struct gw_cmd *cmd)
+{
+	struct iscsi_task *t = gw_container(cmd, struct iscsi_task, cmd);
+	struct iscsi_conn *c = t->conn;
+
+	t->begun = false;
+	t->running = false;
+	if (t->parked) {
+		t->parked = false;
+		gw_list_del(&t->node);
+	}
+	if (cmd->aborted)
+		abort_data(t);
+	if (!wants_answer(t)) {
+		iscsi_task_free_data(t);
+		iscsi_task_settle(t);
+		return;
+	}
+	if (cmd->aborted == GW_ABORT_TAS) {
+		cmd->status = SAM_TASK_ABORTED;
+		cmd->sense_len = 0;
+		cmd->in_len = cmd->moved = 0;
+	}
+	if (cmd->want_dir == GW_DIR_IN && cmd->dir == GW_DIR_IN && t->sg.n) {
+		t->send_len = GW_MIN(cmd->edtl, cmd->in_len);
+		t->send_len = GW_MIN(t->send_len, t->sg.len);
+	}
+	if (t->send_len == 0)
+		iscsi_task_free_data(t);
+	t->tx.kind = ISCSI_TX_RSP;
+	iscsi_tx_queue(c, &t->tx);
+}
+
+/* 11.4.7: the sense data follows its length. */
+static uint32_t
+sense_segment(struct iscsi_batch *b, const struct gw_cmd *cmd)
+{
+	uint32_t len = 2u + cmd->sense_len;
+	uint8_t *p;
+
+	if (cmd->status != SAM_CHECK_CONDITION || cmd->sense_len == 0)
+		return 0;
+	p = iscsi_batch_small(b, len);
+	gw_put_be16(p, cmd->sense_len);
+	memcpy(p + 2, cmd->sense, cmd->sense_len);
+	return len;
+}
+
+bool
+iscsi_response_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *t)
+{
+	const struct gw_cmd *cmd = &t->cmd;
+	uint32_t under, over, len;
+	uint8_t *bhs;
+
+	if (iscsi_data_in_collapsed(t))
+		return true;
+	if (!iscsi_batch_room(b))
+		return false;
+	iscsi_task_answered(t);
+	bhs = iscsi_batch_head(b);
+	gw_cmd_residual(cmd, &under, &over);
+	bhs[ISCSI_AT_OPCODE] = ISCSI_OP_SCSI_RSP;
+	bhs[ISCSI_AT_FLAGS] = ISCSI_FLAG_F | (over ? ISCSI_RSP_O : 0) | (under ? ISCSI_RSP_U : 0);
+	bhs[ISCSI_AT_STATUS] = cmd->status;
+	gw_put_be32(bhs + ISCSI_AT_ITT, t->itt);
+	gw_put_be32(bhs + ISCSI_AT_STATSN, c->stat_sn++);
+	iscsi_tx_window(c, bhs);
+	/* 11.4.8: ExpDataSN counts the Data-In and R2T PDUs of the command. */
+	gw_put_be32(bhs + ISCSI_AT_DATASN, t->in_sn + t->r2t_sent);
+	gw_put_be32(bhs + ISCSI_AT_RESIDUAL, under + over);
+	len = sense_segment(b, cmd);
+	iscsi_batch_seal(b, bhs, NULL, 0, len, c->hdig, c->ddig);
+	gw_stat_add(c->sess->nexus.stats.rsp_pdus, 1);
+	return true;
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Portals: sockets that accept. A connection goes to the least loaded core before it says a word. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/base/log.h"
+#include "gateway/core/timer.h"
+#include "iscsi/conn.h"
+#include "iscsi/tcp_xport.h"
+
+#define BACKLOG	      1024
+#define CONNS_MAX     16384 /* of all cores */
+#define RETRY_MS      100
+#define HALF_OPEN_MAX 4096 /* connections of a core that have not logged in */
+
+/* Home: `core`; made and freed by the control thread. */
+struct tcp_listener {
+	struct gw_core *core;
+	int fd;
+	struct gw_op op;
+	bool accepting, stopping;
+	struct gw_timer retry;
+	sem_t stopped;
+};
+
+uint32_t
+tcp_conns(void)
+{
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < gw_ncores(); i++)
+		n += (uint32_t)gw_stat_get(gw_core_at(i)->stats->conns_live);
+	return n;
+}
+
+static void
+socket_options(int fd)
+{
+	int on = 1, idle = 30, every = 10, count = 3;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
+/* Too many that have not logged in: the oldest makes room, so that a flood cannot shut others out. */
+static void
+shed(struct tcp_core *tc)
+{
+	if (tc->nconn < tc->nsess + HALF_OPEN_MAX)
+		return;
+	gw_list_each(c, &tc->conns, struct iscsi_conn, node)
+	{
+		if (!c->full && !c->dying) {
+			iscsi_conn_end(c, "too many connections have not logged in");
+			return;
+		}
+	}
+}
+
+static void
+conn_arrives(struct gw_core *on, struct gw_msg *msg)
+{
+	shed(on->slot[GW_SLOT_TCP]);
+	iscsi_conn_start(gw_container(msg, struct iscsi_conn, msg));
+}
+
+static struct iscsi_conn *
+conn_for(struct gw_core *home, int fd)
+{
+	struct sockaddr_storage peer = {0}, local = {0};
+	socklen_t n = sizeof(peer), m = sizeof(local);
+
+	if (getpeername(fd, (struct sockaddr *)&peer, &n) ||
+	    getsockname(fd, (struct sockaddr *)&local, &m))
+		return NULL;
+	socket_options(fd);
+	return iscsi_conn_new(home, fd, &peer, &local);
+}
+
+static void
+hand_over(int fd)
+{
+	struct gw_core *home = gw_place();
+	struct iscsi_conn *c = NULL;
+
+	if (tcp_conns() < CONNS_MAX)
+		c = conn_for(home, fd);
+	else
+		gw_log_limited(GW_LOG_WARN, "connection refused: %u are open. max=%u", CONNS_MAX,
+			       CONNS_MAX);
+	if (!c) {
+		close(fd);
+		gw_unplace(home);
+		return;
+	}
+	c->msg.fn = conn_arrives;
+	gw_send(home, &c->msg);
+}
+
+void
+tcp_adopt(struct gw_core *core, int fd)
+{
+	struct iscsi_conn *c = conn_for(core, fd);
+
+	if (!c) {
+		close(fd);
+		gw_unplace(core);
+		return;
+	}
+	iscsi_conn_start(c);
+}
+
+static void
+accept_next(struct tcp_listener *l)
+{
+	l->accepting = true;
+	gw_accept(l->core, &l->op, l->fd);
+}
+
+static void
+accepted(struct gw_op *op, int res)
+{
+	struct tcp_listener *l = gw_container(op, struct tcp_listener, op);
+
+	l->accepting = false;
+	if (res >= 0)
+		hand_over(res);
+	if (l->stopping) {
+		sem_post(&l->stopped);
+		return;
+	}
+	if (res == -EMFILE || res == -ENFILE || res == -ENOMEM || res == -ENOBUFS) {
+		gw_log_limited(GW_LOG_WARN, "cannot accept a connection: %s", strerror(-res));
+		gw_timer_start(l->core, &l->retry, RETRY_MS);
+		return;
+	}
+	accept_next(l);
+}
+
+static void
+retry(struct gw_timer *t)
+{
+	accept_next(gw_container(t, struct tcp_listener, retry));
+}
+
+static void
+start_on(struct gw_core *core, void *arg)
+{
+	struct tcp_listener *l = arg;
+
+	(void)core;
+	gw_timer_init(&l->retry, retry);
+	accept_next(l);
+}
+
+static void
+stop_on(struct gw_core *core, void *arg)
+{
+	struct tcp_listener *l = arg;
+
+	l->stopping = true;
+	gw_timer_stop(&l->retry);
+	if (l->accepting)
+		gw_cancel(core, &l->op);
+	else
+		sem_post(&l->stopped);
+}
+
+static int
+open_socket(const struct addrinfo *ai)
+{
+	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1, off = 0, saved;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* "::" serves both families, whatever net.ipv6.bindv6only says. */
+	if (ai->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	return -saved;
+}
+
+/* A host without IPv6 serves "::" by IPv4 alone. */
+static int
+open_portal(const struct gw_portal *p, char *err, unsigned err_size)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+				 .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
+	struct addrinfo *ai = NULL;
+	char port[8];
+	int fd;
+
+	snprintf(port, sizeof(port), "%u", p->port);
+	if (getaddrinfo(p->host, port, &hints, &ai) != 0) {
+		snprintf(err, err_size, "portal address \"%s\" is not a numeric IPv4 or IPv6 address",
+			 p->host);
+		return -EINVAL;
+	}
+	fd = open_socket(ai);
+	freeaddrinfo(ai);
+	if (fd == -EAFNOSUPPORT && strcmp(p->host, "::") == 0) {
+		ai = NULL;
+		if (getaddrinfo("0.0.0.0", port, &hints, &ai) == 0) {
+			fd = open_socket(ai);
+			freeaddrinfo(ai);
+		}
+	}
+	if (fd == -EADDRINUSE)
+		snprintf(err, err_size, "port %u of %s is in use by another program", p->port,
+			 p->host);
+	else if (fd == -EADDRNOTAVAIL)
+		snprintf(err, err_size, "this host has no address %s", p->host);
+	else if (fd < 0)
+		snprintf(err, err_size, "cannot listen on %s port %u: %s", p->host, p->port,
+			 strerror(-fd));
+	return fd;
+}
+
+int
+tcp_listen(struct gw_portal *portal, char *err, unsigned err_size)
+{
+	struct tcp_listener *l;
+	int fd = open_portal(portal, err, err_size);
+
+	if (fd < 0)
+		return fd;
+	l = calloc(1, sizeof(*l));
+	if (!l) {
+		close(fd);
+		snprintf(err, err_size, "out of memory");
+		return -ENOMEM;
+	}
+	l->fd = fd;
+	l->op.done = accepted;
+	l->core = gw_core_at(portal->port % gw_ncores());
+	sem_init(&l->stopped, 0, 0);
+	portal->priv = l;
+	gw_run_sync(l->core, start_on, l);
+	return 0;
+}
+
+void
+tcp_unlisten(struct gw_portal *portal)
+{
+	struct tcp_listener *l = portal->priv;
+
+	if (!l)
+		return;
+	gw_run_sync(l->core, stop_on, l);
+	while (sem_wait(&l->stopped) && errno == EINTR)
+		;
+	close(l->fd);
+	sem_destroy(&l->stopped);
+	free(l);
+	portal->priv = NULL;
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * PDUs to bytes: at the end of a turn all that waits is laid out in a batch, headers and digests in its
+ * arena, data where it lies, and leaves in one sendmsg. One batch of a connection is under way at a
+ * time; what answers meanwhile, waits for the next. What a peer does not read holds back what we read
+ * from it: responses are bounded by the command window, control PDUs by ISCSI_CTL_MAX.
+ */
+#include <string.h>
+
+#include "gateway/base/crc32c.h"
+#include "iscsi/conn.h"
+#include "iscsi/session.h"
+
+#define BATCH_PDUS  128
+#define BATCH_IOV   320
+#define BATCH_ARENA 9216
+#define BATCH_BYTES (1u << 20)
+/* Header, header digest, sense data segment, padding, data digest. */
+#define PDU_ARENA   (ISCSI_BHS_LEN + ISCSI_DIGEST_LEN + 2 + GW_SENSE_MAX + 3 + ISCSI_DIGEST_LEN)
+
+struct iscsi_batch {
+	struct gw_list done; /* entries that end in this batch */
+	struct msghdr msg;
+	uint32_t niov, npdu, used, first;
+	uint32_t small; /* bytes of the small segment of the PDU being laid out */
+	uint64_t bytes;
+	struct iovec iov[BATCH_IOV];
+	uint8_t arena[BATCH_ARENA];
+};
+
+size_t
+iscsi_batch_size(void)
+{
+	return sizeof(struct iscsi_batch);
+}
+
+bool
+iscsi_batch_room(const struct iscsi_batch *b)
+{
+	return b->npdu < BATCH_PDUS && b->niov + GW_SG_MAX + 3 <= BATCH_IOV &&
+	       b->used + PDU_ARENA <= BATCH_ARENA && b->bytes < BATCH_BYTES;
+}
+
+static void
+batch_put(struct iscsi_batch *b, void *p, uint32_t len)
+{
+	struct iovec *last = &b->iov[b->niov - 1];
+
+	b->bytes += len;
+	if (b->niov > 0 && (uint8_t *)last->iov_base + last->iov_len == p) {
+		last->iov_len += len;
+		return;
+	}
+	b->iov[b->niov++] = (struct iovec){p, len};
+}
+
+uint8_t *
+iscsi_batch_head(struct iscsi_batch *b)
+{
+	uint8_t *bhs = b->arena + b->used;
+
+	memset(bhs, 0, ISCSI_BHS_LEN);
+	b->used += ISCSI_BHS_LEN;
+	b->npdu++;
+	b->small = 0;
+	return bhs;
+}
+
+uint8_t *
+iscsi_batch_small(struct iscsi_batch *b, uint32_t len)
+{
+	b->small = len;
+	/* The header digest comes first; seal() knows by then whether there is one. */
+	return b->arena + b->used + ISCSI_DIGEST_LEN;
+}
+
+void
+iscsi_tx_window(const struct iscsi_conn *c, uint8_t *bhs)
+{
+	gw_put_be32(bhs + ISCSI_AT_EXPCMDSN, c->win.exp_cmdsn);
+	gw_put_be32(bhs + ISCSI_AT_MAXCMDSN, c->win.max_cmdsn);
+}
+
+static uint32_t
+put_data(struct iscsi_batch *b, const struct iovec *iov, uint32_t off, uint32_t len, bool ddig)
+{
+	uint32_t crc = GW_CRC32C_INIT;
+
+	for (; off >= iov->iov_len; iov++)
+		off -= (uint32_t)iov->iov_len;
+	while (len > 0) {
+		uint32_t n = GW_MIN(len, (uint32_t)iov->iov_len - off);
+		uint8_t *p = (uint8_t *)iov->iov_base + off;
+
+		batch_put(b, p, n);
+		if (ddig)
+			crc = gw_crc32c_add(crc, p, n);
+		len -= n;
+		off = 0;
+		iov++;
+	}
+	return crc;
+}
+
+void
+iscsi_batch_seal(struct iscsi_batch *b, uint8_t *bhs, const struct iovec *iov, uint32_t off,
+		 uint32_t len, bool hdig, bool ddig)
+{
+	uint32_t crc = GW_CRC32C_INIT, pad = iscsi_pad(len), small = b->small;
+	uint8_t *at;
+
+	gw_put_be24(bhs + ISCSI_AT_DSL, len);
+	if (hdig) {
+		uint32_t h = gw_crc32c(bhs, ISCSI_BHS_LEN);
+
+		memcpy(b->arena + b->used, &h, sizeof(h));
+		b->used += ISCSI_DIGEST_LEN;
+		batch_put(b, bhs, ISCSI_BHS_LEN + ISCSI_DIGEST_LEN);
+	} else {
+		batch_put(b, bhs, ISCSI_BHS_LEN);
+	}
+	if (len == 0)
+		return;
+	if (small > 0) {
+		at = b->arena + b->used;
+		if (!hdig)
+			memmove(at, at + ISCSI_DIGEST_LEN, small);
+		b->used += small;
+		batch_put(b, at, small);
+		if (ddig)
+			crc = gw_crc32c_add(crc, at, small);
+	} else {
+		crc = put_data(b, iov, off, len, ddig);
+	}
+	at = b->arena + b->used;
+	memset(at, 0, pad);
+	if (ddig) {
+		crc = gw_crc32c_end(gw_crc32c_add(crc, at, pad));
+		memcpy(at + pad, &crc, sizeof(crc));
+		pad += ISCSI_DIGEST_LEN;
+	}
+	if (pad > 0)
+		batch_put(b, at, pad);
+	b->used += pad;
+}
+
+static bool
+ctl_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_ctl *ctl)
+{
+	uint8_t *bhs;
+	struct iovec one = {ctl->small, ctl->len};
+
+	if (!iscsi_batch_room(b))
+		return false;
+	if (ctl->sg.n)
+		one.iov_base = (uint8_t *)ctl->sg.iov[0].iov_base + ctl->at;
+	bhs = iscsi_batch_head(b);
+	memcpy(bhs, ctl->bhs, ISCSI_BHS_LEN);
+	if (!ctl->raw) {
+		gw_put_be32(bhs + ISCSI_AT_STATSN, c->stat_sn);
+		iscsi_tx_window(c, bhs);
+		if (ctl->status)
+			c->stat_sn++;
+	}
+	iscsi_batch_seal(b, bhs, &one, 0, ctl->len, !ctl->raw && c->hdig, !ctl->raw && c->ddig);
+	return true;
+}
+
+static bool
+entry_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_tx *tx)
+{
+	switch (tx->kind) {
+	case ISCSI_TX_CTL:
+		return ctl_build(c, b, gw_container(tx, struct iscsi_ctl, tx));
+	case ISCSI_TX_R2T:
+		return iscsi_r2t_build(c, b, gw_container(tx, struct iscsi_task, tx));
+	default:
+		return iscsi_data_in_build(c, b, gw_container(tx, struct iscsi_task, tx)) &&
+		       iscsi_response_build(c, b, gw_container(tx, struct iscsi_task, tx));
+	}
+}
+
+static void
+batch_fill(struct iscsi_conn *c, struct iscsi_batch *b)
+{
+	for (;;) {
+		struct iscsi_tx *tx = gw_list_first(&c->txq, struct iscsi_tx, node);
+
+		if (!tx || !entry_build(c, b, tx))
+			return;
+		gw_list_del(&tx->node);
+		if (tx->kind == ISCSI_TX_R2T)
+			tx->queued = false; /* nothing of the task is in the batch */
+		else
+			gw_list_add_tail(&b->done, &tx->node);
+	}
+}
+
+static void
+send_rest(struct iscsi_conn *c)
+{
+	struct iscsi_batch *b = c->batch;
+
+	memset(&b->msg, 0, sizeof(b->msg));
+	b->msg.msg_iov = b->iov + b->first;
+	b->msg.msg_iovlen = b->niov - b->first;
+	c->tx_busy = true;
+	c->tx_stamp = c->core->now;
+	gw_sendmsg(c->core, &c->tx_op, c->fd, &b->msg);
+}
+
+static void
+flush(struct gw_hook *h)
+{
+	struct iscsi_conn *c = gw_container(h, struct iscsi_conn, tx_hook);
+	struct iscsi_batch *b;
+
+	if (c->dying || c->tx_busy || c->batch || gw_list_empty(&c->txq))
+		return;
+	b = gw_pool_get(&c->tc->batches);
+	if (!b) {
+		c->tx_hungry = true;
+		if (gw_list_empty(&c->pool_wait))
+			gw_list_add_tail(&c->tc->waiters, &c->pool_wait);
+		return;
+	}
+	gw_list_init(&b->done);
+	b->niov = b->npdu = b->used = b->first = b->small = 0;
+	b->bytes = 0;
+	c->batch = b;
+	batch_fill(c, b);
+	if (b->npdu == 0) {
+		c->batch = NULL;
+		gw_pool_put(&c->tc->batches, b);
+		return;
+	}
+	send_rest(c);
+}
+
+/* False if the entry was the connection's last word. */
+static void
+entry_sent(struct iscsi_conn *c, struct iscsi_tx *tx)
+{
+	struct iscsi_ctl *ctl;
+
+	gw_list_del(&tx->node);
+	tx->queued = false;
+	if (tx->kind != ISCSI_TX_CTL) {
+		iscsi_task_settle(gw_container(tx, struct iscsi_task, tx));
+		return;
+	}
+	ctl = gw_container(tx, struct iscsi_ctl, tx);
+	if (ctl->logout)
+		(void)iscsi_conn_event(c, ISCSI_EV_LOGOUT_SENT);
+	if (ctl->close)
+		iscsi_conn_end(c, ctl->logout ? "logged out" : c->why ? c->why : "refused");
+	iscsi_ctl_put(ctl);
+}
+
+static void
+batch_done(struct iscsi_conn *c)
+{
+	struct iscsi_batch *b = c->batch;
+
+	c->batch = NULL;
+	gw_list_each_safe(tx, &b->done, struct iscsi_tx, node)
+		entry_sent(c, tx);
+	gw_pool_put(&c->tc->batches, b);
+	tcp_core_wake(c->tc);
+}
+
+/* True when all of the batch has gone. */
+static bool
+batch_advance(struct iscsi_batch *b, uint64_t n)
+{
+	while (b->first < b->niov && n >= b->iov[b->first].iov_len)
+		n -= b->iov[b->first++].iov_len;
+	if (b->first == b->niov)
+		return true;
+	b->iov[b->first].iov_base = (uint8_t *)b->iov[b->first].iov_base + n;
+	b->iov[b->first].iov_len -= n;
+	return false;
+}
+
+static void
+sent(struct gw_op *op, int res)
+{
+	struct iscsi_conn *c = gw_container(op, struct iscsi_conn, tx_op);
+
+	c->tx_busy = false;
+	if (c->dying) {
+		iscsi_conn_poke(c);
+		return;
+	}
+	if (res <= 0) {
+		iscsi_conn_end(c, "the transport failed");
+		return;
+	}
+	gw_stat_add(c->core->stats->tx_bytes, (uint32_t)res);
+	if (c->sess)
+		gw_stat_add(c->sess->nexus.stats.tx_bytes, (uint32_t)res);
+	if (!batch_advance(c->batch, (uint64_t)res)) {
+		send_rest(c);
+		return;
+	}
+	batch_done(c);
+	if (!c->dying && !gw_list_empty(&c->txq))
+		gw_at_flush(c->core, &c->tx_hook);
+}
+
+void
+iscsi_tx_init(struct iscsi_conn *c)
+{
+	gw_list_init(&c->txq);
+	gw_hook_init(&c->tx_hook, flush);
+	c->tx_op.done = sent;
+}
+
+void
+iscsi_tx_queue(struct iscsi_conn *c, struct iscsi_tx *tx)
+{
+	tx->queued = true;
+	gw_list_add_tail(&c->txq, &tx->node);
+	if (!c->batch && !c->dying)
+		gw_at_flush(c->core, &c->tx_hook);
+}
+
+bool
+iscsi_tx_unqueue(struct iscsi_conn *c, struct iscsi_tx *tx)
+{
+	(void)c;
+	if (!tx->queued)
+		return false;
+	gw_list_del(&tx->node);
+	tx->queued = false;
+	return true;
+}
+
+static void
+entry_drop(struct iscsi_tx *tx)
+{
+	gw_list_del(&tx->node);
+	tx->queued = false;
+	if (tx->kind == ISCSI_TX_CTL)
+		iscsi_ctl_put(gw_container(tx, struct iscsi_ctl, tx));
+	else
+		iscsi_task_settle(gw_container(tx, struct iscsi_task, tx));
+}
+
+void
+iscsi_tx_purge(struct iscsi_conn *c)
+{
+	if (c->batch) {
+		gw_list_each_safe(tx, &c->batch->done, struct iscsi_tx, node)
+			entry_drop(tx);
+		gw_pool_put(&c->tc->batches, c->batch);
+		c->batch = NULL;
+		tcp_core_wake(c->tc);
+	}
+	gw_list_each_safe(tx, &c->txq, struct iscsi_tx, node)
+		entry_drop(tx);
+}

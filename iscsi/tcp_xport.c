@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "iscsi/tcp_xport.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "gateway/base/log.h"
+#include "iscsi/conn.h"
+#include "iscsi/session.h"
+
+#define TASKS_START	  512
+#define TASKS_PER_SESSION 32
+#define TASKS_MAX	  65536
+#define CTLS_START	  256
+#define CTLS_PER_SESSION  4
+#define CTLS_MAX	  16384
+#define BATCHES		  64
+#define WAKE_BUDGET	  64
+
+/* Connections that wait are looked at in order; one that finds nothing goes to the end again. */
+static void
+wake(struct gw_hook *h)
+{
+	struct tcp_core *tc = gw_container(h, struct tcp_core, wake);
+
+	for (unsigned i = 0; i < WAKE_BUDGET; i++) {
+		struct iscsi_conn *c = gw_list_first(&tc->waiters, struct iscsi_conn, pool_wait);
+
+		if (!c)
+			return;
+		gw_list_del(&c->pool_wait);
+		if (c->tx_hungry) {
+			c->tx_hungry = false;
+			gw_at_flush(c->core, &c->tx_hook);
+		}
+		iscsi_rx_resume(c, ISCSI_STOP_POOL);
+	}
+}
+
+void
+tcp_core_wake(struct tcp_core *tc)
+{
+	if (!gw_list_empty(&tc->waiters))
+		gw_at_kick(tc->core, &tc->wake);
+}
+
+static void
+pool_upto(struct gw_pool *p, uint32_t want, uint32_t max)
+{
+	uint32_t more;
+
+	want = GW_MIN(want, max);
+	if (p->total >= want)
+		return;
+	/* In steps that grow with the pool, so that a wave of logins does not grow it one by one. */
+	more = GW_MIN(p->total / 4, max - p->total);
+	(void)gw_pool_grow(p, GW_MAX(want - p->total, more));
+}
+
+void
+tcp_core_sessions(struct tcp_core *tc, int change)
+{
+	tc->nsess += (uint32_t)change;
+	pool_upto(&tc->tasks, TASKS_START + tc->nsess * TASKS_PER_SESSION, TASKS_MAX);
+	pool_upto(&tc->ctls, CTLS_START + tc->nsess * CTLS_PER_SESSION, CTLS_MAX);
+}
+
+static void
+core_free(struct tcp_core *tc)
+{
+	gw_pool_fini(&tc->tasks);
+	gw_pool_fini(&tc->ctls);
+	gw_pool_fini(&tc->batches);
+	gw_pool_fini(&tc->logins);
+	free(tc);
+}
+
+static struct tcp_core *
+core_new(struct gw_core *core)
+{
+	struct tcp_core *tc = calloc(1, sizeof(*tc));
+
+	if (!tc)
+		return NULL;
+	tc->core = core;
+	tc->xport = &tcp_xport;
+	gw_list_init(&tc->conns);
+	gw_list_init(&tc->waiters);
+	gw_hook_init(&tc->wake, wake);
+	if (gw_pool_init(&tc->tasks, sizeof(struct iscsi_task), TASKS_START) ||
+	    gw_pool_init(&tc->ctls, sizeof(struct iscsi_ctl), CTLS_START) ||
+	    gw_pool_init(&tc->batches, iscsi_batch_size(), BATCHES) ||
+	    gw_pool_init(&tc->logins, sizeof(struct iscsi_login_work), TCP_LOGINS)) {
+		core_free(tc);
+		return NULL;
+	}
+	return tc;
+}
+
+int
+tcp_init(void)
+{
+	int rc = iscsi_registry_init();
+
+	if (rc)
+		return rc;
+	for (unsigned i = 0; i < gw_ncores(); i++) {
+		struct gw_core *core = gw_core_at(i);
+
+		core->slot[GW_SLOT_TCP] = core_new(core);
+		if (!core->slot[GW_SLOT_TCP]) {
+			tcp_fini();
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void
+tcp_fini(void)
+{
+	for (unsigned i = 0; i < gw_ncores(); i++) {
+		struct gw_core *core = gw_core_at(i);
+
+		if (core->slot[GW_SLOT_TCP])
+			core_free(core->slot[GW_SLOT_TCP]);
+		core->slot[GW_SLOT_TCP] = NULL;
+	}
+	iscsi_registry_fini();
+}
+
+static void
+end_all(struct gw_core *core, void *arg)
+{
+	struct tcp_core *tc = core->slot[GW_SLOT_TCP];
+
+	gw_list_each(c, &tc->conns, struct iscsi_conn, node)
+		iscsi_conn_end(c, "the gateway shuts down");
+	*(uint32_t *)arg += tc->nconn;
+}
+
+bool
+tcp_stop(uint32_t ms)
+{
+	const struct timespec pause = {0, 2 * 1000 * 1000};
+
+	for (uint32_t waited = 0;; waited += 2) {
+		uint32_t left = iscsi_registry_count();
+
+		for (unsigned i = 0; i < gw_ncores(); i++)
+			gw_run_sync(gw_core_at(i), end_all, &left);
+		left += tcp_conns();
+		if (left == 0 || waited >= ms)
+			return left == 0;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static const char *
+why_text(enum gw_why why)
+{
+	switch (why) {
+	case GW_WHY_ADMIN:
+		return "the administrator closed it";
+	case GW_WHY_TARGET_GONE:
+		return "its target was deleted";
+	case GW_WHY_REINSTATED:
+		return "a new login took its place";
+	case GW_WHY_COLD_RESET:
+		return "its target was reset";
+	case GW_WHY_ACL:
+		return "the access rules no longer admit it";
+	case GW_WHY_SHUTDOWN:
+		return "the gateway shuts down";
+	}
+	return "closed from above";
+}
+
+static void
+xport_close(struct gw_nexus *n, enum gw_why why)
+{
+	struct iscsi_session *s = iscsi_session_of(n);
+
+	if (s->conn)
+		iscsi_conn_end(s->conn, why_text(why));
+}
+
+static void
+xport_ask_logout(struct gw_nexus *n)
+{
+	struct iscsi_session *s = iscsi_session_of(n);
+
+	if (s->conn && !s->conn->dying && s->conn->full)
+		iscsi_async_logout(s->conn);
+}
+
+const struct gw_xport_ops tcp_xport = {
+	.name = "tcp",
+	.respond = iscsi_respond,
+	.listen = tcp_listen,
+	.unlisten = tcp_unlisten,
+	.close = xport_close,
+	.ask_logout = xport_ask_logout,
+};
