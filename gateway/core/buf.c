@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A buddy allocator over each core's region of the arena: pieces of 4 KiB to 1 MiB in powers of two.
- * What is put back goes onto a stack of its size first and is handed out again from there, still warm
- * in the cache; buddies are joined only when a size has run out. All bookkeeping lies outside of the
- * buffers.
+ * A buddy allocator over each core's region of the arena: pieces of 4 KiB to 1 MiB in powers of
+ * two. What is put back goes onto a stack of its size first and is handed out again from there,
+ * still warm in the cache; buddies are joined only when a size has run out. All bookkeeping lies
+ * outside of the buffers.
  */
 #include "gateway/core/buf.h"
 
@@ -17,14 +17,19 @@
 #include "gateway/core/core_priv.h"
 
 #define PAGE_SHIFT 12
-#define PAGE	   (1u << PAGE_SHIFT)
-#define ORDERS	   9 /* 4 KiB << 0 .. 8 */
+#define PAGE       (1u << PAGE_SHIFT)
+#define ORDERS     9 /* 4 KiB << 0 .. 8 */
 #define HUGE_PAGE  (2u << 20)
-#define NONE	   UINT32_MAX
+#define NONE       UINT32_MAX
 
 static_assert(PAGE << (ORDERS - 1) == GW_SEG_MAX, "the largest order is the largest piece");
 
-enum state { INSIDE, TAKEN, STACKED, JOINED };
+enum state {
+	INSIDE,
+	TAKEN,
+	STACKED,
+	JOINED
+};
 
 /* One page; of the pages of a piece the first one speaks, the others are INSIDE. */
 struct page {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * I/O buffers of one core: page-aligned, registered with the engine (and later each RDMA device).
- * All memory is taken at start from the process's arena (huge pages where there are any); exhaustion
- * is back-pressure: the caller waits (struct gw_waiter) and stops reading from its peer.
+ * All memory is taken at start from the process's arena (huge pages where there are any);
+ * exhaustion is back-pressure: the caller waits (struct gw_waiter) and stops reading from its peer.
  */
 #ifndef GW_CORE_BUF_H
 #define GW_CORE_BUF_H
@@ -26,11 +26,11 @@ struct gw_sg {
 
 /*
  * len bytes, 1 .. GW_XFER_MAX, all or nothing; all pieces but the last are GW_SEG_MAX long, each is
- * page-aligned and its memory extends to the next 512-byte boundary at least (4 KiB in fact). Contents
- * are undefined: whoever sends them, fills them first. False: none free now.
+ * page-aligned and its memory extends to the next 512-byte boundary at least (4 KiB in fact).
+ * Contents are undefined: whoever sends them, fills them first. False: none free now.
  */
 bool gw_buf_get(struct gw_core *core, uint32_t len, struct gw_sg *sg);
-/* Gives the memory back and empties sg; an empty sg (n == 0) is fine. Wakes waiters later in the turn. */
+/* Gives the memory back and empties sg; an empty one (n == 0) is fine. Waiters wake at the next kick. */
 void gw_buf_put(struct gw_core *core, struct gw_sg *sg);
 
 /* Somebody who could not get a buffer. wake() runs from the loop when there may be some again. */

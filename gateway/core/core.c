@@ -13,8 +13,8 @@
 #include "gateway/core/engine_priv.h"
 
 #define BUF_BYTES_DEFAULT (64ull << 20)
-#define CHUNKS_DEFAULT	  256
-#define CHUNKS_MAX	  65536 /* the kernel names one in 16 bits */
+#define CHUNKS_DEFAULT    256
+#define CHUNKS_MAX        65536 /* the kernel names one in 16 bits */
 
 static struct gw_loop *loops[GW_CORES_MAX];
 static unsigned ncores;
@@ -87,7 +87,8 @@ conf_check(const struct gw_core_conf *conf, char *err, unsigned err_size)
 		return -EINVAL;
 	}
 	if (conf->chunks > CHUNKS_MAX) {
-		snprintf(err, err_size, "more than %u receive chunks are not supported", CHUNKS_MAX);
+		snprintf(err, err_size, "more than %u receive chunks are not supported",
+			 CHUNKS_MAX);
 		return -EINVAL;
 	}
 	return 0;

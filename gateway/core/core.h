@@ -12,7 +12,8 @@
  *	reap	completions call gw_op.done
  *	hear	messages call gw_msg.fn
  *	tick	due timers call gw_timer.fire
- *	kick	the kick hooks (backend channels ring their doorbells); what completes at once is reaped
+ *	kick	the kick hooks (backend channels ring their doorbells); file operations that
+ *		complete at once are reaped
  *	flush	the flush hooks (connections send all answers of this turn in one go)
  * A hook that is armed while its list runs, is run in the same turn once more, up to a budget.
  */
@@ -36,7 +37,14 @@ struct gw_mailbox;
 struct gw_core;
 
 /* Per-core state of the folders above, each set once by its owner at start. */
-enum gw_slot { GW_SLOT_MODEL, GW_SLOT_SCSI, GW_SLOT_BACKEND, GW_SLOT_TCP, GW_SLOT_ISER, GW_SLOT_MAX };
+enum gw_slot {
+	GW_SLOT_MODEL,
+	GW_SLOT_SCSI,
+	GW_SLOT_BACKEND,
+	GW_SLOT_TCP,
+	GW_SLOT_ISER,
+	GW_SLOT_MAX
+};
 
 /* Work for the end of this turn; embedded in its owner. */
 struct gw_hook {
@@ -62,11 +70,12 @@ struct gw_core {
 /* --- life; called by main.c ------------------------------------------------------------------ */
 
 struct gw_core_conf {
-	const char *cores;   /* list as in taskset(1): "0,2-3"; NULL: all CPUs we may run on. A CPU
-				that is named twice gets two cores */
-	const char *engine;  /* "uring"; NULL: choose */
-	uint64_t buf_bytes;  /* I/O buffer memory of each core, at least GW_XFER_MAX; 0: default (64 MiB) */
-	uint32_t chunks;     /* receive chunks (engine.h) of each core; 0: default (256) */
+	/* List as in taskset(1): "0,2-3"; NULL: all CPUs we may run on. One named twice gets two cores. */
+	const char *cores;
+	const char *engine; /* "uring"; NULL: choose */
+	/* I/O buffer memory of each core, raised to GW_XFER_MAX if less; 0: default (64 MiB). */
+	uint64_t buf_bytes;
+	uint32_t chunks; /* receive chunks (engine.h) of each core; 0: default (256) */
 };
 
 /*
@@ -110,7 +119,7 @@ struct gw_msg {
 /* Messages of one sender arrive in order. Never fails, never blocks. */
 void gw_send(struct gw_core *to, struct gw_msg *msg);
 
-/* --- tours ------------------------------------------------------------------------------------- */
+/* --- tours ------------------------------------------------------------------------------------ */
 
 /*
  * visit() runs on each core, 0 first, and must call gw_tour_next() exactly once, at once or when
@@ -135,10 +144,10 @@ void gw_tour_next(struct gw_tour *t);
 /* From a thread that is not a core's: runs the tour and sleeps until all cores were visited. */
 void gw_tour_sync(struct gw_tour *t, void (*visit)(struct gw_core *, struct gw_tour *));
 
-/* From a thread that is not a core's: runs fn(core, arg) on that core and sleeps until it returned. */
+/* From a thread that is not a core's: runs fn(core, arg) on that core, sleeps until it returned. */
 void gw_run_sync(struct gw_core *on, void (*fn)(struct gw_core *, void *), void *arg);
 
-/* --- placement ---------------------------------------------------------------------------------- */
+/* --- placement -------------------------------------------------------------------------------- */
 
 /* The least loaded core, with one more connection counted on it; gw_unplace() gives it back. */
 struct gw_core *gw_place(void);

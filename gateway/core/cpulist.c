@@ -77,11 +77,13 @@ gw_cpulist_parse(const char *list, int *cpu, unsigned max, char *err, unsigned e
 		}
 		for (unsigned i = first; i <= last; i += step) {
 			if (!CPU_ISSET(i, &allowed)) {
-				snprintf(err, err_size, "CPU %u does not exist or may not be used", i);
+				snprintf(err, err_size, "CPU %u does not exist or may not be used",
+					 i);
 				return -EINVAL;
 			}
 			if (n == max) {
-				snprintf(err, err_size, "more than %u cores are not supported", max);
+				snprintf(err, err_size, "more than %u cores are not supported",
+					 max);
 				return -EINVAL;
 			}
 			cpu[n++] = (int)i;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Asynchronous system calls of one core. A call prepares the operation (no system call yet) and takes
- * `op` until op->done(op, res) runs on the same core, never from inside the call. res is what the
- * system call returned, or -errno. Short transfers are normal: the owner goes on with what is left.
- * Memory named by an operation stays valid until done(). One operation per gw_op at a time; a gw_op is
- * zeroed before its first use. Sockets are blocking ones (no O_NONBLOCK), or the result is -EAGAIN.
+ * Asynchronous system calls of one core. A call prepares the operation (no system call yet) and
+ * takes `op` until op->done(op, res) runs on the same core, never from inside the call. res is what
+ * the system call returned, or -errno. Short transfers are normal: the owner goes on with what is
+ * left. Memory named by an operation stays valid until done(). One operation per gw_op at a time; a
+ * gw_op is zeroed before its first use. Sockets are blocking ones (no O_NONBLOCK), or the result is
+ * -EAGAIN.
  *
  * Two engines implement this: io_uring (engine_uring.c) and, later, epoll with libaio.
  */
@@ -32,8 +33,8 @@ struct gw_op {
 };
 
 /*
- * A piece of receive memory, in which PDUs are parsed in place. Whoever keeps a pointer into it takes
- * a reference. Home: the core that received it.
+ * A piece of receive memory, in which PDUs are parsed in place. Whoever keeps a pointer into it
+ * takes a reference. Home: the core that received it.
  */
 struct gw_chunk {
 	uint8_t *data;
@@ -71,8 +72,8 @@ void gw_sendmsg(struct gw_core *core, struct gw_op *op, int fd, const struct msg
 void gw_accept(struct gw_core *core, struct gw_op *op, int fd);
 
 /* rwf: RWF_DSYNC or 0. Single segments of the core's buffer memory use the registered buffers. */
-void gw_readv(struct gw_core *core, struct gw_op *op, int fd, const struct iovec *iov, unsigned niov,
-	      uint64_t off);
+void gw_readv(struct gw_core *core, struct gw_op *op, int fd, const struct iovec *iov,
+	      unsigned niov, uint64_t off);
 void gw_writev(struct gw_core *core, struct gw_op *op, int fd, const struct iovec *iov,
 	       unsigned niov, uint64_t off, int rwf);
 void gw_fdatasync(struct gw_core *core, struct gw_op *op, int fd);

@@ -13,8 +13,8 @@ struct gw_chunks {
 	struct gw_chunk *chunk; /* all, by id */
 	uint8_t *memory;
 	uint32_t total;
-	uint32_t lent;		/* to whoever received into them */
-	struct gw_list spare;	/* last put back first */
+	uint32_t lent;        /* to whoever received into them */
+	struct gw_list spare; /* last put back first */
 };
 
 int gw_chunks_init(struct gw_chunks *cs, struct gw_core *core, uint32_t total);

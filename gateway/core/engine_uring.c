@@ -2,6 +2,7 @@
 /* One io_uring per core: its life, its submissions, its completions. */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +15,11 @@
 #include "gateway/base/num.h"
 #include "gateway/core/uring_priv.h"
 
-#define SQ_ENTRIES 1024
-#define CQ_ENTRIES 8192
+#define SQ_ENTRIES     512
+#define SQ_ENTRIES_MIN 32
+#define CQ_PER_SQ      8
 /* Few enough to stay in the cache while they go round, enough for the receives of one turn. */
 #define SHELF_MAX 64
-#define SUBMIT_PAUSE_US 1000
 
 struct gw_chunks *
 gw_engine_chunks(struct gw_core *core)
@@ -33,22 +34,29 @@ ring_open(struct gw_engine *e)
 {
 	/* Completions run when the loop asks for them, on the loop's thread. Kernel 6.1. */
 	static const unsigned wishes[] = {
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-		0,
+	    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+	    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+	    0,
 	};
 	const unsigned always = IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL |
 				IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
 	const unsigned needs = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_SUBMIT_STABLE;
 	struct io_uring_params p;
-	int rc = -EINVAL;
+	unsigned sq = SQ_ENTRIES, i = 0;
+	int rc;
 
-	for (unsigned i = 0; i < GW_ARRAY_LEN(wishes) && rc == -EINVAL; i++) {
+	do {
 		memset(&p, 0, sizeof(p));
 		p.flags = always | wishes[i];
-		p.cq_entries = CQ_ENTRIES;
-		rc = io_uring_queue_init_params(SQ_ENTRIES, &e->ring, &p);
-	}
+		p.cq_entries = sq * CQ_PER_SQ;
+		rc = io_uring_queue_init_params(sq, &e->ring, &p);
+		/* Rings count as locked memory: where little is allowed, small ones do. */
+		if (rc == -ENOMEM)
+			sq /= 2;
+		else if (rc == -EINVAL)
+			i++;
+	} while ((rc == -EINVAL && i < GW_ARRAY_LEN(wishes)) ||
+		 (rc == -ENOMEM && sq >= SQ_ENTRIES_MIN));
 	if (rc < 0)
 		return rc;
 	if ((p.features & needs) != needs) {
@@ -56,8 +64,8 @@ ring_open(struct gw_engine *e)
 		return -ENOSYS;
 	}
 	if (e->core->id == 0)
-		gw_debug("io_uring is in use flags=0x%x features=0x%x sq=%u cq=%u", p.flags, p.features,
-			 p.sq_entries, p.cq_entries);
+		gw_debug("io_uring is in use flags=0x%x features=0x%x sq=%u cq=%u", p.flags,
+			 p.features, p.sq_entries, p.cq_entries);
 	return 0;
 }
 
@@ -99,8 +107,12 @@ gw_engine_new(struct gw_core *core, uint32_t nchunks, char *err, unsigned err_si
 	rc = ring_open(e);
 	if (rc < 0) {
 		snprintf(err, err_size,
-			 "io_uring is not to be had here, it needs Linux 6.1 and permission "
-			 "(kernel.io_uring_disabled, containers): %s", strerror(-rc));
+			 rc == -ENOMEM
+			     ? "io_uring gets too little locked memory for core %u, raise "
+			       "RLIMIT_MEMLOCK (ulimit -l): %s"
+			     : "io_uring is not to be had for core %u, it needs Linux 6.1 "
+			       "and permission (kernel.io_uring_disabled, containers): %s",
+			 core->id, strerror(-rc));
 		free(e);
 		return rc;
 	}
@@ -153,7 +165,8 @@ register_memory(struct gw_engine *e)
 		e->fixed_len = len - left;
 	} else if (e->core->id == 0) {
 		gw_info("the buffers cannot be registered with the kernel, which costs some speed; "
-			"raise the limit of locked memory (RLIMIT_MEMLOCK): %s", strerror(-rc));
+			"raise the limit of locked memory (RLIMIT_MEMLOCK): %s",
+			strerror(-rc));
 	}
 }
 
@@ -184,15 +197,16 @@ fill_shelf(struct gw_engine *e)
 }
 
 /*
- * The ring's one submitter is the thread that enables it. liburing 2.3 declares io_uring_enable_rings()
- * and does not export it.
+ * The ring's one submitter is the thread that enables it. liburing 2.3 declares
+ * io_uring_enable_rings() and does not export it.
  */
 int
 gw_engine_start(struct gw_core *core)
 {
 	struct gw_engine *e = core->eng;
 
-	if (syscall(__NR_io_uring_register, e->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+	if (syscall(__NR_io_uring_register, e->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
+		    0) < 0)
 		return -errno;
 	io_uring_register_ring_fd(&e->ring);
 	register_memory(e);
@@ -222,7 +236,7 @@ uring_sqe(struct gw_engine *e)
 		if (rc < 0 && rc != -EINTR) {
 			gw_log_limited(GW_LOG_WARN, "the kernel takes no operations core=%u: %s",
 				       e->core->id, strerror(-rc));
-			usleep(SUBMIT_PAUSE_US);
+			sched_yield();
 		}
 	}
 	return sqe;
@@ -238,7 +252,8 @@ held_back(struct gw_engine *e)
 void
 gw_engine_wait(struct gw_core *core, uint64_t ns)
 {
-	struct __kernel_timespec ts = {(long long)(ns / 1000000000u), (long long)(ns % 1000000000u)};
+	struct __kernel_timespec ts = {(long long)(ns / 1000000000u),
+				       (long long)(ns % 1000000000u)};
 	struct gw_engine *e = core->eng;
 	struct io_uring_cqe *cqe;
 	int rc;
@@ -298,8 +313,8 @@ gw_engine_chunk_back(struct gw_core *core)
 }
 
 /*
- * The kernel found no chunk. By now there may be some again, and nobody will tell; else the operation
- * waits for the next that is put back.
+ * The kernel found no chunk. By now there may be some again, and nobody will tell; else the
+ * operation waits for the next that is put back.
  */
 static void
 starve(struct gw_engine *e, struct gw_op *op)

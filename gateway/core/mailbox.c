@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Many senders, one receiver: senders push onto a stack, the receiver takes all of it at once and turns
- * it round. As nothing but the whole is ever taken, a push needs no protection against reuse. One word
- * holds the whole state: NULL (awake, empty), SLEEPER (asleep, empty) or the newest message.
+ * Many senders, one receiver: senders push onto a stack, the receiver takes all of it at once and
+ * turns it round. As nothing but the whole is ever taken, a push needs no protection against reuse.
+ * One word holds the whole state: NULL (awake, empty), SLEEPER (asleep, empty) or the newest
+ * message.
  */
 #include <errno.h>
 #include <stdlib.h>

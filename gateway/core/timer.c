@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Eight levels of 64 slots. A timer hangs in the level of the highest base-64 digit in which its due
- * time differs from `at`, in the slot of that digit; when the wheel gets to the slot, it moves down or
- * fires. So all timers of a level are due before those of the level above, and the first slot in use
- * of the first level in use says when the wheel has something to do next.
+ * Eight levels of 64 slots. A timer hangs in the level of the highest base-64 digit in which its
+ * due time differs from `at`, in the slot of that digit; when the wheel gets to the slot, it moves
+ * down or fires. So all timers of a level are due before those of the level above, and the first
+ * slot in use of the first level in use says when the wheel has something to do next.
  */
 #include "gateway/core/timer.h"
 
@@ -13,17 +13,17 @@
 #include "gateway/base/num.h"
 #include "gateway/core/core_priv.h"
 
-#define DIGIT  6
-#define SLOTS  (1u << DIGIT)
-#define LEVELS 8
+#define DIGIT     6
+#define SLOTS     (1u << DIGIT)
+#define LEVELS    8
 #define NS_PER_MS 1000000u
 /* Callbacks of one turn; what is due beyond it waits for the next turn. */
 #define FIRE_BUDGET 1024
 
 struct gw_wheel {
-	uint64_t at;		/* ms up to which all slots have been emptied */
-	uint64_t used[LEVELS];	/* a bit for each slot that may hold timers */
-	struct gw_list due;	/* to be fired */
+	uint64_t at;           /* ms up to which all slots have been emptied */
+	uint64_t used[LEVELS]; /* a bit for each slot that may hold timers */
+	struct gw_list due;    /* to be fired */
 	struct gw_list slot[LEVELS][SLOTS];
 };
 
@@ -63,7 +63,8 @@ hang(struct gw_wheel *w, struct gw_timer *t)
 	gw_list_add_tail(&w->slot[level][slot], &t->node);
 }
 
-/* The first slot that holds timers, and when its turn comes (ms). Forgets slots that were emptied. */
+/* The first slot that holds timers, and when its turn comes (ms). Forgets slots that were emptied.
+ */
 static bool
 first_slot(struct gw_wheel *w, unsigned *level, unsigned *slot, uint64_t *when)
 {

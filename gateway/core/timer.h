@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Timer wheel of one core, resolution 1 ms (a timer fires up to 1 ms late, never early). Start and stop
- * cost O(1). Own core only.
+ * Timer wheel of one core, resolution 1 ms (a timer fires up to 1 ms late, never early). Start and
+ * stop cost O(1). Own core only.
  */
 #ifndef GW_CORE_TIMER_H
 #define GW_CORE_TIMER_H

@@ -11,15 +11,21 @@
  * user_data is the operation's address with the kind in its lowest bits. NOBODY: no operation, the
  * completion says nothing. WAKE: the poll of the mailbox.
  */
-enum uring_tag { TAG_OP = 0, TAG_CHUNK = 1, TAG_WAKE = 2, TAG_NOBODY = 3, TAG_MASK = 3 };
+enum uring_tag {
+	TAG_OP = 0,
+	TAG_CHUNK = 1,
+	TAG_WAKE = 2,
+	TAG_NOBODY = 3,
+	TAG_MASK = 3
+};
 
 struct gw_engine {
 	struct io_uring ring;
 	struct gw_core *core;
-	bool eager;		 /* since the last submission a file operation was prepared */
+	bool eager;              /* since the last submission a file operation was prepared */
 	struct gw_list starving; /* receives that wait for a chunk */
-	struct gw_list ended;	 /* cancelled while the kernel did not have them */
-	uint8_t *fixed;		 /* registered buffer memory, NULL: none */
+	struct gw_list ended;    /* cancelled while the kernel did not have them */
+	uint8_t *fixed;          /* registered buffer memory, NULL: none */
 	uint64_t fixed_len;
 	struct io_uring_buf_ring *shelf; /* chunks that the kernel may pick */
 	uint32_t shelf_size, on_shelf;

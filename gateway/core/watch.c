@@ -36,9 +36,9 @@ complain(unsigned core, const struct gw_watch *w, uint64_t took_ns)
 		file = slash ? slash + 1 : info.dli_fname;
 		off -= (uintptr_t)info.dli_fbase;
 	}
-	gw_log_limited(GW_LOG_WARN, "a turn took too long core=%u ms=%llu phase=%s function=%s+0x%lx",
-		       core, (unsigned long long)(took_ns / 1000000), w->worst, file,
-		       (unsigned long)off);
+	gw_log_limited(GW_LOG_WARN,
+		       "a turn took too long core=%u ms=%llu phase=%s function=%s+0x%lx", core,
+		       (unsigned long long)(took_ns / 1000000), w->worst, file, (unsigned long)off);
 }
 
 void

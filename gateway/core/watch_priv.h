@@ -10,12 +10,12 @@
 #include "gateway/core/watch.h"
 
 struct gw_watch {
-	uint64_t mark;	      /* ticks when the last call returned */
-	uint64_t longest;     /* ticks of the longest call of this turn */
-	uintptr_t culprit;    /* the function of that call */
-	const char *phase;    /* running now */
-	const char *worst;    /* phase of the longest call */
-	uint64_t began_ns;    /* this turn */
+	uint64_t mark;                /* ticks when the last call returned */
+	uint64_t longest;             /* ticks of the longest call of this turn */
+	uintptr_t culprit;            /* the function of that call */
+	const char *phase;            /* running now */
+	const char *worst;            /* phase of the longest call */
+	uint64_t began_ns;            /* this turn */
 	_Atomic uint64_t awake_since; /* ns; 0: asleep. Read by gw_watch_alive() */
 };
 

@@ -17,7 +17,7 @@ on_core(void (*fn)(struct gw_core *, void *))
 static void
 shapes(struct gw_core *core, void *arg)
 {
-	static const uint32_t len[] = {1,	511,	     4096,	4097,	      65536,
+	static const uint32_t len[] = {1,       511,        4096,    4097,     65536,
 				       1000000, GW_SEG_MAX, 1048577, 3u << 20, GW_XFER_MAX};
 	struct gw_sg sg;
 

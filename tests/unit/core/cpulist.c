@@ -50,8 +50,9 @@ END_TEST
 
 START_TEST(test_nonsense_is_explained)
 {
-	static const char *const bad[] = {"",	 ",",  "x",    "0,",   "-1",   "1-",   "3-2", "0-1:",
-					  "0-1:0", "0 ", "0;1", "0x1", "0-1-2", "99999999999"};
+	static const char *const bad[] = {"",    ",",   "x",     "0,",         "-1",
+					  "1-",  "3-2", "0-1:",  "0-1:0",      "0 ",
+					  "0;1", "0x1", "0-1-2", "99999999999"};
 
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		ck_assert_msg(parse(bad[i]) == -EINVAL, "'%s'", bad[i]);

@@ -59,10 +59,10 @@ END_TEST
 START_TEST(test_wrong_configurations)
 {
 	static const struct gw_core_conf bad[] = {
-		{.engine = "steam"},
-		{.cores = "no"},
-		{.chunks = 65537},
-		{.buf_bytes = UINT64_MAX / 2},
+	    {.engine = "steam"},
+	    {.cores = "no"},
+	    {.chunks = 65537},
+	    {.buf_bytes = UINT64_MAX / 2},
 	};
 	char err[256];
 

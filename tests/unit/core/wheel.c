@@ -74,8 +74,8 @@ END_TEST
 
 START_TEST(test_one_timer_exactly_once)
 {
-	static const uint32_t ms[] = {1,    2,	  62,	 63,	64,	   65,	    127,
-				      4095, 4096, 4097,	 100000, 262143, 262144, 16777216, 1u << 31};
+	static const uint32_t ms[] = {1,    2,    62,     63,     64,     65,       127,     4095,
+				      4096, 4097, 100000, 262143, 262144, 16777216, 1u << 31};
 
 	for (unsigned i = 0; i < sizeof(ms) / sizeof(ms[0]); i++) {
 		struct alarm a = {0};
