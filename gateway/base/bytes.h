@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Big-endian fields at any alignment: every SCSI and iSCSI field is read and written through these. */
+/* Big-endian fields at any alignment: all of SCSI and iSCSI is read and written through these. */
 #ifndef GW_BASE_BYTES_H
 #define GW_BASE_BYTES_H
 

@@ -4,8 +4,8 @@
 #include <isa-l/crc.h>
 
 /*
- * ISA-L's crc32_iscsi() neither inverts its seed nor its result, takes an int as length and a pointer
- * to what it does not change without const.
+ * ISA-L's crc32_iscsi() neither inverts its seed nor its result, takes an int as length and a
+ * pointer to what it does not change without const.
  */
 uint32_t
 gw_crc32c_add(uint32_t crc, const void *p, size_t n)

@@ -4,7 +4,7 @@
 #include "gateway/base/num.h"
 
 #define SUB_BITS 3
-#define SUB	 (1u << SUB_BITS)
+#define SUB      (1u << SUB_BITS)
 
 /* Values below 8 have a bucket each; from there on the three bits below the leading one choose. */
 static unsigned

@@ -17,10 +17,10 @@ static const struct {
 	int priority; /* syslog(3), for the journal */
 	const char *name;
 } levels[] = {
-	[GW_LOG_ERR] = {3, "error"},
-	[GW_LOG_WARN] = {4, "warning"},
-	[GW_LOG_INFO] = {6, "info"},
-	[GW_LOG_DEBUG] = {7, "debug"},
+    [GW_LOG_ERR] = {3, "error"},
+    [GW_LOG_WARN] = {4, "warning"},
+    [GW_LOG_INFO] = {6, "info"},
+    [GW_LOG_DEBUG] = {7, "debug"},
 };
 
 static const char *program = "lichgate";

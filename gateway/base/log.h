@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * One line per event: a sentence with key=value, the peer, the target, the LUN. Never per command,
- * never a secret. Lines go to stderr with the <N> prefix of sd-daemon(3) when stderr is the journal,
- * else with a time stamp. Any thread; a line is written with one write(2).
+ * never a secret. Lines go to stderr with the <N> prefix of sd-daemon(3) when stderr is the
+ * journal, else with a time stamp. Any thread; a line is written with one write(2).
  */
 #ifndef GW_BASE_LOG_H
 #define GW_BASE_LOG_H

@@ -10,7 +10,7 @@
 /* Copies s into dst of `size` bytes with a NUL; false (and dst empty) if it does not fit. */
 bool gw_str_copy(char *dst, size_t size, const char *s);
 
-/* Copies s left-aligned into a field of n bytes padded with spaces (SPC-4 4.4.1); cuts what is longer. */
+/* Copies s left-aligned into n bytes padded with spaces (SPC-4 4.4.1); cuts what is longer. */
 void gw_str_pad(void *dst, size_t n, const char *s);
 
 /* Whole string as unsigned decimal, or hexadecimal after 0x; false on anything else or overflow. */

@@ -22,8 +22,8 @@ expect(const void *p, size_t n, const char *wire)
 START_TEST(test_rfc_vectors)
 {
 	static const uint8_t pdu[48] = {
-		0x01, 0xc0, [16] = 0x14, [22] = 0x04, [27] = 0x14, [31] = 0x18,
-		[32] = 0x28, [40] = 0x02,
+	    0x01,        0xc0,        [16] = 0x14, [22] = 0x04,
+	    [27] = 0x14, [31] = 0x18, [32] = 0x28, [40] = 0x02,
 	};
 	uint8_t b[32];
 

@@ -26,7 +26,7 @@ digits(struct gw_list *l)
 {
 	int v = 0;
 
-	gw_list_each(it, l, struct item, node)
+	gw_list_each (it, l, struct item, node)
 		v = v * 10 + it->n + 1;
 	return v;
 }
@@ -63,8 +63,7 @@ START_TEST(test_delete_while_walking)
 	setup();
 	for (int i = 0; i < 4; i++)
 		gw_list_add_tail(&head, &items[i].node);
-	gw_list_each_safe(it, &head, struct item, node)
-	{
+	gw_list_each_safe (it, &head, struct item, node) {
 		seen++;
 		gw_list_del(&it->node);
 	}

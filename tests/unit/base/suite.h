@@ -27,11 +27,11 @@ suite_run(const char *name, const TTest *const *tests, unsigned n)
 }
 
 /* main() of a test program: its name, then its tests. */
-#define SUITE(name, ...)                                                                           \
-	int main(void)                                                                             \
-	{                                                                                          \
-		const TTest *const tests[] = {__VA_ARGS__};                                        \
-		return suite_run(name, tests, sizeof(tests) / sizeof(tests[0]));                   \
+#define SUITE(name, ...)                                                         \
+	int main(void)                                                           \
+	{                                                                        \
+		const TTest *const tests[] = {__VA_ARGS__};                      \
+		return suite_run(name, tests, sizeof(tests) / sizeof(tests[0])); \
 	}
 
 #endif
