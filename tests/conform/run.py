@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """libiscsi's conformance suite, one process a test, so that a test that hangs is one failure and not the end.
 
-    run.py --table [--only REGEX] [--kind file|mem]...   all tests, as a table and a sum
+    run.py --table [--only REGEX] [--kind file|thin|mem]...   all tests, as a table and a sum
     run.py --tap --only REGEX                            as lines for the runner
 """
 import argparse
@@ -58,8 +58,10 @@ def run_one(lab, name):
 
 def lun(lab, kind):
     lab.target(1)
-    if kind == "file":
+    if kind in ("file", "thin"):
         lab.lun(1, 1, lab.file("disk", SIZE))
+        if kind == "thin":
+            lab.op("logicalunit", "update", "--tid", 1, "--lun", 1, "--params", "thin_provisioning=1")
     else:
         lab.lun(1, 1, f"size={1 << 30}", kind)
 
@@ -79,16 +81,16 @@ def run_kind(kind, wanted, say):
     return done
 
 
-def say_tap(_kind, o):
+def say_tap(kind, o):
     if o.state in ("failed", "hung"):
         print(o.text)
-        print(f"not ok {o.name}{': no end' if o.state == 'hung' else ''}", flush=True)
+        print(f"not ok {kind}/{o.name}{': no end' if o.state == 'hung' else ''}", flush=True)
     elif o.state == "skipped":
-        print(f"skip {o.name}: {o.text}", flush=True)
+        print(f"skip {kind}/{o.name}: {o.text}", flush=True)
     elif o.state == "empty":
-        print(f"skip {o.name}: the suite asserts nothing here", flush=True)
+        print(f"skip {kind}/{o.name}: the suite asserts nothing here", flush=True)
     else:
-        print(f"ok {o.name}", flush=True)
+        print(f"ok {kind}/{o.name}", flush=True)
 
 
 def say_row(kind, o):
@@ -114,7 +116,7 @@ def main():
         sys.exit(77)
 
     wanted = [n for n in names() if re.search(args.only, n)]
-    kinds = args.kind or (["file"] if args.tap or STANDIN else ["file", "mem"])
+    kinds = args.kind or (["file", "thin"] if STANDIN else ["file", "thin", "mem"])
     say = say_tap if args.tap else say_row
     with concurrent.futures.ThreadPoolExecutor(len(kinds)) as pool:
         results = dict(zip(kinds, pool.map(lambda k: run_kind(k, wanted, say), kinds)))

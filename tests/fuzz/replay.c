@@ -13,7 +13,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { PREFIXES_MAX = 2048, CHANGES = 512, FILE_LIMIT = 1 << 20 };
+enum {
+	PREFIXES_MAX = 2048,
+	CHANGES = 512,
+	FILE_LIMIT = 1 << 20
+};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

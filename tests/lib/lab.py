@@ -70,7 +70,8 @@ class Daemon:
                 env[var] = ":".join(filter(None, [os.environ.get(var), "log_path=" + path]))
         with open(self.log, "ab") as log:
             self.proc = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log,
-                                         stderr=subprocess.STDOUT, env=env, cwd=self.lab.dir)
+                                         stderr=subprocess.STDOUT, env=env, cwd=self.lab.dir,
+                                         start_new_session=self.lab.detached)
 
     def alive(self):
         return self.proc is not None and self.proc.poll() is None
@@ -107,7 +108,9 @@ class Daemon:
 
 
 class Lab:
-    def __init__(self, gateway_args=(), mgmtd_args=(), portal=None, start=True, keep=None):
+    def __init__(self, gateway_args=(), mgmtd_args=(), portal=None, start=True, keep=None, detached=False):
+        """detached: a Ctrl-C at the terminal reaches this process only."""
+        self.detached = detached
         self.keep = keep
         self.dir = keep or tempfile.mkdtemp(prefix="lgt-lab.")
         os.makedirs(self.dir, exist_ok=True)

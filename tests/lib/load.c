@@ -5,10 +5,11 @@
  *   load write  URL JOURNAL SESSIONS SECS   write until SECS have passed or the gateway has gone
  *   load verify URL JOURNAL                 log in again and compare
  *
- * Each session owns a region of BLOCKS blocks and overwrites them in a fixed pseudo-random order, DEPTH writes at a
- * time, each with a rising sequence number in every sector. After every FLUSH_EVERY writes it waits for all of them
- * and sends SYNCHRONIZE CACHE; GOOD makes their sequence numbers the least that a later reader may find. A write that
- * was in flight when the gateway died may be there, wholly or in part, or not. A journal that exists is continued.
+ * Each session owns a region of BLOCKS blocks and overwrites them in a fixed pseudo-random order,
+ * DEPTH writes at a time, each with a rising sequence number in every sector. After every
+ * FLUSH_EVERY writes it waits for all of them and sends SYNCHRONIZE CACHE; GOOD makes their
+ * sequence numbers the least that a later reader may find. A write that was in flight when the
+ * gateway died may be there, wholly or in part, or not. A journal that exists is continued.
  */
 #include <errno.h>
 #include <poll.h>
@@ -22,8 +23,17 @@
 #include <iscsi/iscsi.h>
 #include <iscsi/scsi-lowlevel.h>
 
-enum { SECTOR = 512, BLOCK = 4096, BLOCKS = 256, DEPTH = 8, FLUSH_EVERY = 64, SESSIONS_MAX = 1024 };
-enum { MAGIC = 0x6c6f6164 };
+enum {
+	SECTOR = 512,
+	BLOCK = 4096,
+	BLOCKS = 256,
+	DEPTH = 8,
+	FLUSH_EVERY = 64,
+	SESSIONS_MAX = 1024
+};
+enum {
+	MAGIC = 0x6c6f6164
+};
 
 struct stamp {
 	uint32_t magic, session, block, sector;
@@ -75,7 +85,7 @@ static void
 stamp_block(struct slot *w)
 {
 	for (uint32_t i = 0; i < BLOCK / SECTOR; i++) {
-		struct stamp st = { MAGIC, w->s->id, w->block, i, w->seq };
+		struct stamp st = {MAGIC, w->s->id, w->block, i, w->seq};
 		uint8_t *at = w->data + i * SECTOR;
 
 		memset(at, (int)(w->seq + i), SECTOR);
@@ -156,8 +166,8 @@ write_one(struct session *s, struct slot *w)
 	stamp_block(w);
 	s->in_flight++;
 	s->since_flush++;
-	if (!iscsi_write16_task(s->ctx, lun, lba_of(s, w->block), w->data, BLOCK, SECTOR, 0, 0, 0, 0, 0,
-		write_done, w)) {
+	if (!iscsi_write16_task(s->ctx, lun, lba_of(s, w->block), w->data, BLOCK, SECTOR, 0, 0, 0,
+				0, 0, write_done, w)) {
 		w->busy = false;
 		s->in_flight--;
 		session_dead(s, "cannot queue a write");
@@ -240,7 +250,8 @@ service_once(int timeout_ms)
 
 		if (s->dead || iscsi_get_fd(s->ctx) < 0)
 			continue;
-		fds[n] = (struct pollfd){ .fd = iscsi_get_fd(s->ctx), .events = (short)iscsi_which_events(s->ctx) };
+		fds[n] = (struct pollfd){.fd = iscsi_get_fd(s->ctx),
+					 .events = (short)iscsi_which_events(s->ctx)};
 		of[n++] = s;
 	}
 	if (poll(fds, n, timeout_ms) < 0 && errno != EINTR)
@@ -320,7 +331,7 @@ journal_write(const char *path)
 	if (fclose(f) != 0)
 		die("cannot write the journal");
 	printf("%ju writes, %ju flushes, %u sessions lost\n", (uintmax_t)writes, (uintmax_t)flushes,
-		count(is_dead));
+	       count(is_dead));
 }
 
 /* What earlier runs wrote and were promised still holds. */
@@ -368,7 +379,8 @@ cmd_write(const char *url, const char *journal, double secs)
 }
 
 static bool
-check_sector(const uint8_t *at, uint32_t sess, uint32_t block, uint32_t i, uint64_t least, uint64_t most)
+check_sector(const uint8_t *at, uint32_t sess, uint32_t block, uint32_t i, uint64_t least,
+	     uint64_t most)
 {
 	struct stamp first, last;
 
@@ -376,11 +388,13 @@ check_sector(const uint8_t *at, uint32_t sess, uint32_t block, uint32_t i, uint6
 	memcpy(&last, at + SECTOR - sizeof(last), sizeof(last));
 	if (first.magic == 0 && first.seq == 0 && least == 0)
 		return true;
-	if (memcmp(&first, &last, sizeof(first)) != 0 || first.magic != MAGIC || first.session != sess ||
-	    first.block != block || first.sector != i || first.seq < least || first.seq > most) {
-		printf("session %u block %u sector %u: found session %u block %u seq %ju, wanted seq %ju to %ju\n",
-			sess, block, i, first.session, first.block, (uintmax_t)first.seq, (uintmax_t)least,
-			(uintmax_t)most);
+	if (memcmp(&first, &last, sizeof(first)) != 0 || first.magic != MAGIC ||
+	    first.session != sess || first.block != block || first.sector != i ||
+	    first.seq < least || first.seq > most) {
+		printf("session %u block %u sector %u: found session %u block %u seq %ju, wanted "
+		       "seq %ju to %ju\n",
+		       sess, block, i, first.session, first.block, (uintmax_t)first.seq,
+		       (uintmax_t)least, (uintmax_t)most);
 		return false;
 	}
 	return true;
@@ -398,19 +412,21 @@ cmd_verify(const char *url, const char *journal)
 	sessions_login(url, 60);
 	while (fscanf(f, "%u %u %ju %ju", &sess, &block, &least, &most) == 4) {
 		struct session *s = &sessions[sess];
-		struct scsi_task *task = iscsi_read16_sync(s->ctx, lun, lba_of(s, block), BLOCK, SECTOR, 0, 0, 0, 0, 0);
+		struct scsi_task *task =
+		    iscsi_read16_sync(s->ctx, lun, lba_of(s, block), BLOCK, SECTOR, 0, 0, 0, 0, 0);
 
 		if (!task || task->status != SCSI_STATUS_GOOD || task->datain.size != BLOCK)
 			die("a read failed");
 		for (uint32_t i = 0; i < BLOCK / SECTOR; i++)
-			wrong += !check_sector(task->datain.data + i * SECTOR, sess, block, i, least, most);
+			wrong += !check_sector(task->datain.data + i * SECTOR, sess, block, i,
+					       least, most);
 		scsi_free_scsi_task(task);
 		checked++;
 		promised += least > 0;
 	}
 	fclose(f);
 	printf("%ju blocks checked, %ju of them promised, %ju sectors wrong\n", (uintmax_t)checked,
-		(uintmax_t)promised, (uintmax_t)wrong);
+	       (uintmax_t)promised, (uintmax_t)wrong);
 	return wrong || !promised ? 1 : 0;
 }
 

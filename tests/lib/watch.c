@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * watch URL SECS: logs in, prints `capacity BYTES`, then asks TEST UNIT READY until a unit attention comes. Prints
- * `attention ASC/ASCQ` and the capacity of that moment, all in one session. Exit 1 if none came within SECS.
+ * watch URL SECS: logs in, prints `capacity BYTES`, then asks TEST UNIT READY until a unit
+ * attention comes. Prints `attention ASC/ASCQ` and the capacity of that moment, all in one session.
+ * Exit 1 if none came within SECS.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -45,7 +46,8 @@ unit_attention(struct iscsi_context *ctx, int lun)
 
 	if (!task)
 		die(iscsi_get_error(ctx));
-	if (task->status == SCSI_STATUS_CHECK_CONDITION && task->sense.key == SCSI_SENSE_UNIT_ATTENTION)
+	if (task->status == SCSI_STATUS_CHECK_CONDITION &&
+	    task->sense.key == SCSI_SENSE_UNIT_ATTENTION)
 		got = task->sense.ascq;
 	scsi_free_scsi_task(task);
 	return got;

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Boots the guest of image.sh under QEMU and relays what a script inside it reports on its second serial port."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+sys.path.insert(0, os.path.join(TOP, "tests/lib"))
+from lab import BUILD, STANDIN, require_built  # noqa: E402
+
+IMAGES = os.environ.get("LGT_VM_DIR", os.path.join(TOP, "build/vm"))
+PROBE_SECS = 15
+# Libraries that the guest has by itself, because they come with its C library.
+LIBC = ("linux-vdso", "ld-linux", "libc.so", "libm.so", "libpthread.so", "libdl.so", "librt.so", "libresolv.so")
+
+
+def image():
+    """The directory of the guest's image, built if need be."""
+    if subprocess.run([os.path.join(TOP, "tests/vm/image.sh"), IMAGES], check=False).returncode:
+        raise AssertionError("the guest's image could not be built")
+    return IMAGES
+
+
+def accel():
+    """kvm if a stock kernel gets anywhere under it, else the emulator. The answer is kept beside the image."""
+    kept = os.path.join(image(), "accel")
+    if not os.path.exists(kept):
+        with open(kept, "w", encoding="ascii") as f:
+            f.write("kvm" if kvm_works() else "tcg,thread=multi")
+    with open(kept, encoding="ascii") as f:
+        return f.read().strip()
+
+
+def kvm_works():
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    # Without a root the kernel panics, and with panic=-1 the machine ends: that is all it has to manage.
+    argv = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-m", "512", "-display", "none", "-serial", "null",
+            "-monitor", "none", "-no-reboot", "-nic", "none", "-kernel", os.path.join(IMAGES, "vmlinuz"),
+            "-append", "console=ttyS0 panic=-1"]
+    try:
+        return subprocess.run(argv, timeout=PROBE_SECS, capture_output=True, stdin=subprocess.DEVNULL,
+                              check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def machine(memory="2048", cpus=2):
+    how = accel()
+    return ["qemu-system-x86_64", "-accel", how, "-cpu", "host" if how == "kvm" else "max", "-smp", str(cpus),
+            "-m", memory, "-display", "none", "-monitor", "none", "-no-reboot", "-nic", "none",
+            "-kernel", os.path.join(IMAGES, "vmlinuz"), "-initrd", os.path.join(IMAGES, "initrd")]
+
+
+def root_of_image():
+    return os.path.join(image(), "root.img")
+
+
+def libraries(program):
+    out = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+    for line in out.splitlines():
+        name, _, path = line.strip().partition(" => ")
+        path = path.split(" (")[0]
+        if path.startswith("/") and not name.startswith(LIBC):
+            yield name, path
+
+
+def payload(work, script):
+    """A small file system with the programs, their libraries, tests/lib and the script to run."""
+    root = os.path.join(work, "payload")
+    os.makedirs(os.path.join(root, "bin"))
+    os.makedirs(os.path.join(root, "so"))
+    if STANDIN:
+        programs = [shutil.which("tgtd", path="/usr/sbin"), shutil.which("tgtadm", path="/usr/sbin")]
+    else:
+        programs = [os.path.join(BUILD, p) for p in ("lichgated", "lichgate-mgmtd", "lgtadm")]
+    for p in programs:
+        shutil.copy(p, os.path.join(root, "bin"))
+        for name, path in libraries(p):
+            shutil.copy(path, os.path.join(root, "so", name))
+    shutil.copytree(os.path.join(TOP, "tests/lib"), os.path.join(root, "lib"),
+                    ignore=shutil.ignore_patterns("*.c", "__pycache__"))
+    shutil.copytree(os.path.join(TOP, "tests/vm/guest"), os.path.join(root, "guest"),
+                    ignore=shutil.ignore_patterns("__pycache__"))
+    with open(os.path.join(root, "init"), "w", encoding="ascii") as f:
+        f.write("export PATH=/lgt/bin:$PATH LD_LIBRARY_PATH=/lgt/so LGT_BUILD=/lgt/bin PYTHONDONTWRITEBYTECODE=1\n"
+                f"export LGT_LAB={os.environ.get('LGT_LAB', '')} LGT_SAN= LGT_SCALE={1 if accel() == 'kvm' else 6}\n"
+                f"export PYTHONPATH=/lgt/lib\n"
+                "ip link set lo up\n"
+                f"python3 /lgt/guest/{script} >/dev/ttyS1 2>&1\n"
+                "echo \"end of script, exit $?\" >/dev/ttyS1\n")
+    disk = os.path.join(work, "payload.img")
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", root, disk, "192M"], check=True, capture_output=True)
+    return disk
+
+
+def relay(path, stop):
+    """Prints what the guest reports, as it comes."""
+    at = 0
+    while True:
+        last = stop.is_set()
+        if os.path.exists(path):
+            with open(path, "rb") as f:
+                f.seek(at)
+                new = f.read()
+            at += len(new)
+            sys.stdout.write(new.decode("utf-8", "replace").replace("\r", ""))
+            sys.stdout.flush()
+        if last:
+            return
+        time.sleep(0.5)
+
+
+def run_script(script, secs):
+    """Runs tests/vm/guest/SCRIPT in a fresh guest; returns an exit code for this process."""
+    require_built()
+    with tempfile.TemporaryDirectory(prefix="lgt-vm.") as work:
+        result, console = os.path.join(work, "result"), os.path.join(work, "console")
+        argv = machine() + [
+            "-drive", f"file={root_of_image()},format=raw,if=virtio,snapshot=on",
+            "-drive", f"file={payload(work, script)},format=raw,if=virtio,readonly=on",
+            "-serial", "file:" + console, "-serial", "file:" + result,
+            "-append", "console=ttyS0 root=/dev/vda rw panic=-1 quiet init=/usr/local/sbin/guest-init"]
+        stop = threading.Event()
+        teller = threading.Thread(target=relay, args=(result, stop))
+        teller.start()
+        try:
+            subprocess.run(argv, timeout=secs, stdin=subprocess.DEVNULL, check=False)
+            ended = True
+        except subprocess.TimeoutExpired:
+            ended = False
+        stop.set()
+        teller.join()
+        with open(result, encoding="utf-8", errors="replace") as f:
+            code = f.read().rpartition("end of script, exit ")[2].strip()
+        if ended and code == "0":
+            return 0
+        print("the guest did not end in time" if not ended else f"the guest's script ended with '{code[:20]}'")
+        with open(console, encoding="utf-8", errors="replace") as f:
+            print("".join("[console] " + line for line in f.read().splitlines(True)[-40:]))
+        return 1
