@@ -78,7 +78,8 @@ struct gw_conf_err {
 /*
  * Applies the change: all of it or nothing. In a full change a LUN whose backing store cannot be
  * opened does not fail it: the LUN is there without medium (2/0400), is tried again every few
- * seconds, and is reported by gw_conf_degraded(). 0 or -1 with err filled.
+ * seconds, and is reported by gw_conf_each_degraded(); likewise a portal that cannot listen. 0 or -1
+ * with err filled.
  */
 int gw_conf_apply(const struct gw_conf_change *chg, struct gw_conf_err *err);
 
@@ -94,9 +95,11 @@ void gw_conf_tick(void);
 /* Why a LUN has no backing store now, NULL if it has. Valid until the next apply or tick. */
 const char *gw_conf_lun_trouble(uint32_t tid, uint64_t lun);
 
-/* Walks the LUNs that have no backing store now although they should. */
-void gw_conf_each_degraded(void (*fn)(const struct gw_conf_lun *lun, const char *reason, void *arg),
-			   void *arg);
+/*
+ * Walks what is configured and does not work now: LUNs without their backing store, portals whose
+ * address is not to be had. `key` as in docs/control-protocol.md.
+ */
+void gw_conf_each_degraded(void (*fn)(const char *key, const char *reason, void *arg), void *arg);
 
 /* Walks all LUNs of the current configuration in order. */
 void gw_conf_each_lun(void (*fn)(const struct gw_conf_lun *lun, struct scsi_lu *lu, void *arg),

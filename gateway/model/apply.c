@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One change, all of it or nothing: plan, stage, build, and only then publish and clean up. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/log.h"
+#include "gateway/model/model_priv.h"
+
+/* How long a change waits for the sessions that it has ended. */
+#define END_WAIT_MS 3000
+
+struct conf gw_conf_now;
+
+/* --- carrying out: nothing here fails the change -------------------------------------------------- */
+
+static void
+new_store(struct plan_op *op)
+{
+	struct m_lun *l = op->new;
+
+	if (scsi_lu_dev(l->lu) && scsi_lu_set_dev(l->lu, NULL) != 0) {
+		gw_err("a LUN keeps its old backing store: tid=%u lun=%" PRIu64, l->conf.tid, l->conf.lun);
+		if (op->dev)
+			be_dev_close(op->dev);
+	} else if (op->dev && scsi_lu_set_dev(l->lu, op->dev) != 0) {
+		be_dev_close(op->dev);
+		snprintf(l->trouble, sizeof(l->trouble), "out of memory");
+	}
+	op->dev = NULL;
+}
+
+static void
+change_lun(struct plan_op *op)
+{
+	struct m_lun *l = op->new, *old = op->old;
+	bool was_gone = old->conf.scsi.gone;
+
+	if (op->size_was) {
+		struct be_dev *dev = scsi_lu_dev(l->lu);
+		uint64_t bytes = be_dev_poll_size(dev);
+
+		if (bytes)
+			scsi_lu_resize(l->lu, bytes);
+	}
+	if (op->reopen)
+		new_store(op);
+	else
+		memcpy(l->trouble, old->trouble, sizeof(l->trouble));
+	l->conf.scsi.gone = l->trouble[0] != '\0';
+	if ((was_gone != l->conf.scsi.gone || !m_lun_scsi_equal(&l->conf.scsi, &old->conf.scsi)) &&
+	    scsi_lu_update(l->lu, &l->conf.scsi) != 0)
+		gw_err("a LUN's new settings are not in force: tid=%u lun=%" PRIu64, l->conf.tid,
+		       l->conf.lun);
+}
+
+static void
+count_degraded(const struct plan_op *op)
+{
+	const struct m_lun *lo = op->old, *ln = op->new;
+	const struct m_portal *po = op->old, *pn = op->new;
+
+	if (op->kind == OP_LUN) {
+		gw_conf_now.ndegraded += ln && ln->trouble[0];
+		gw_conf_now.ndegraded -= lo && lo->trouble[0];
+	} else if (op->kind == OP_PORTAL) {
+		gw_conf_now.ndegraded += pn && pn->trouble[0];
+		gw_conf_now.ndegraded -= po && po->trouble[0];
+	}
+}
+
+static void
+bury_lu(void *lu)
+{
+	scsi_lu_free(lu);
+}
+
+static void
+end_old(struct plan_op *op, struct grave *g)
+{
+	struct m_portal *p = op->old;
+	struct m_target *t = op->old;
+	struct m_lun *l = op->old;
+
+	switch (op->kind) {
+	case OP_ACCOUNT:
+		grave_put(g, m_account_free, op->old);
+		break;
+	case OP_PORTAL:
+		if (!p)
+			break;
+		if (p->listening)
+			p->p.xport->unlisten(&p->p);
+		p->listening = false;
+		gw_list_add_tail(&gw_conf_now.retired, &p->node);
+		break;
+	case OP_TARGET:
+		if (t && !op->new) {
+			grave_put(g, bury_lu, t->ctl);
+			g->snap[g->nsnap++] = t->snap;
+		}
+		grave_put(g, m_target_free, t);
+		break;
+	case OP_LUN:
+		if (l && !op->new)
+			grave_put(g, bury_lu, l->lu);
+		grave_put(g, m_lun_free, l);
+		break;
+	}
+}
+
+static void
+carry_out(struct plan *p, struct gw_model *m, struct grave *g)
+{
+	struct conf_state was = gw_conf_now.state;
+	struct gw_model *old = gw_conf_now.model;
+
+	for (uint32_t i = 0; i < p->ntouch; i++) {
+		struct m_target *t = p->touch[i].target;
+
+		if (t->snap)
+			g->snap[g->nsnap++] = t->snap;
+		t->snap = p->touch[i].snap;
+	}
+	gw_conf_now.state = p->next;
+	gw_conf_now.model = m;
+	publish(m);
+	build_model_free(old);
+	conf_state_fini(&was);
+	if (p->sys)
+		m_system_free(was.sys);
+	for (uint32_t i = 0; i < p->nop; i++) {
+		struct plan_op *op = &p->op[i];
+
+		if (op->kind == OP_LUN && op->old && op->new)
+			change_lun(op);
+		count_degraded(op);
+		end_old(op, g);
+	}
+	grave_dig(g, END_WAIT_MS);
+}
+
+static void
+log_change(const struct plan *p, const struct gw_model *m)
+{
+	uint32_t added = 0, gone = 0;
+
+	for (uint32_t i = 0; i < p->nop; i++) {
+		added += !p->op[i].old;
+		gone += !p->op[i].new;
+	}
+	gw_info("configuration changed: generation=%" PRIu64 " added=%u changed=%u removed=%u "
+		"degraded=%u",
+		m->generation, added, p->nop - added - gone, gone, gw_conf_now.ndegraded);
+}
+
+static int
+refused(struct plan *p)
+{
+	gw_warn("configuration refused: %s", p->err->text);
+	plan_fini(p, false);
+	return -1;
+}
+
+int
+gw_conf_apply(const struct gw_conf_change *chg, struct gw_conf_err *err)
+{
+	struct gw_model *m = NULL;
+	struct grave *g = NULL;
+	struct plan p;
+
+	if (plan_make(&p, chg, err))
+		return refused(&p);
+	if (stage_all(&p) || build_snaps(&p))
+		goto out_undo;
+	/* Per operation: the object and its LU; per touched or deleted target: a snapshot. */
+	g = grave_new(2 * p.nop, p.ntouch + p.nop);
+	m = build_model(&p, gw_conf_now.model->generation + 1);
+	if (!g || !m) {
+		conf_fail(err, 2, "", "out of memory");
+		goto out_undo;
+	}
+	carry_out(&p, m, g);
+	log_change(&p, m);
+	plan_fini(&p, true);
+	return 0;
+
+out_undo:
+	if (g) {
+		free(g->item);
+		free(g->snap);
+		free(g);
+	}
+	build_model_free(m);
+	stage_undo(&p);
+	return refused(&p);
+}
+
+int
+gw_conf_check(const struct gw_conf_change *chg, struct gw_conf_err *err)
+{
+	struct plan p;
+	int rc = plan_make(&p, chg, err);
+
+	plan_fini(&p, false);
+	return rc;
+}
+
+/* --- reading -------------------------------------------------------------------------------------- */
+
+uint64_t
+gw_conf_generation(void)
+{
+	return gw_conf_now.model->generation;
+}
+
+const char *
+gw_conf_lun_trouble(uint32_t tid, uint64_t lun)
+{
+	struct m_lun key = {.conf.tid = tid, .conf.lun = lun};
+	const struct m_lun *l = gw_index_find(&gw_conf_now.state.lun, &key);
+
+	return l && l->trouble[0] ? l->trouble : NULL;
+}
+
+void
+gw_conf_each_lun(void (*fn)(const struct gw_conf_lun *lun, struct scsi_lu *lu, void *arg), void *arg)
+{
+	const struct gw_index *ix = &gw_conf_now.state.lun;
+
+	for (uint32_t i = 0; i < ix->n; i++) {
+		const struct m_lun *l = ix->at[i];
+
+		fn(&l->conf, l->lu, arg);
+	}
+}
+
+void
+gw_conf_each_degraded(void (*fn)(const char *key, const char *reason, void *arg), void *arg)
+{
+	const struct conf_state *st = &gw_conf_now.state;
+	char key[CONF_KEY_MAX];
+
+	for (uint32_t i = 0; gw_conf_now.ndegraded && i < st->portal.n; i++) {
+		const struct m_portal *p = st->portal.at[i];
+
+		m_portal_key(&p->p, key, sizeof(key));
+		if (p->trouble[0])
+			fn(key, p->trouble, arg);
+	}
+	for (uint32_t i = 0; gw_conf_now.ndegraded && i < st->lun.n; i++) {
+		const struct m_lun *l = st->lun.at[i];
+
+		snprintf(key, sizeof(key), "lun:%" PRIu32 "/%" PRIu64, l->conf.tid, l->conf.lun);
+		if (l->trouble[0])
+			fn(key, l->trouble, arg);
+	}
+}
+
+/* --- life ----------------------------------------------------------------------------------------- */
+
+void
+gw_conf_xport(const struct gw_xport_ops *tcp)
+{
+	gw_conf_now.tcp = tcp;
+}
+
+int
+gw_conf_init(void)
+{
+	struct gw_conf_change none = {0};
+	struct gw_conf_err err;
+	struct plan p;
+
+	gw_list_init(&gw_conf_now.graves);
+	gw_list_init(&gw_conf_now.retired);
+	if (conf_state_init(&gw_conf_now.state))
+		return -1;
+	if (plan_make(&p, &none, &err) == 0)
+		gw_conf_now.model = build_model(&p, 0);
+	plan_fini(&p, false);
+	for (unsigned i = 0; i < gw_ncores(); i++)
+		gw_core_at(i)->slot[GW_SLOT_MODEL] = gw_conf_now.model;
+	return gw_conf_now.model ? 0 : -1;
+}
+
+void
+gw_conf_fini(void)
+{
+	struct gw_conf_change none = {.full = true, .force = true};
+	struct gw_conf_err err;
+
+	if (gw_conf_apply(&none, &err) != 0)
+		gw_err("the configuration stays until the end: %s", err.text);
+	grave_sweep();
+	gw_list_each_safe(p, &gw_conf_now.retired, struct m_portal, node)
+	{
+		gw_list_del(&p->node);
+		m_portal_free(p);
+	}
+	conf_state_fini(&gw_conf_now.state);
+	m_system_free(gw_conf_now.state.sys);
+	/* The cores still point to the model; they read it no more, for nobody is there to log in. */
+	build_model_free(gw_conf_now.model);
+	gw_conf_now.model = NULL;
+}

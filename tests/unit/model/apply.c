@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tests/unit/model/stubs.h"
+
+static char *kv_a[] = {(char[]){"path=/a"}, (char[]){"size=1048576"}, NULL};
+static char *kv_a_direct[] = {(char[]){"path=/a"}, (char[]){"direct=1"}, NULL};
+static char *kv_a_big[] = {(char[]){"path=/a"}, (char[]){"size=2097152"}, NULL};
+static char *kv_a_small[] = {(char[]){"path=/a"}, (char[]){"size=4096"}, NULL};
+static char *kv_b[] = {(char[]){"path=/b"}, NULL};
+static char *kv_c[] = {(char[]){"path=/c"}, NULL};
+static char *kv_missing[] = {(char[]){"path=/missing"}, NULL};
+static char *kv_none[] = {NULL};
+
+static struct gw_conf_err err;
+
+static int
+apply(struct gw_conf_change chg)
+{
+	return gw_conf_apply(&chg, &err);
+}
+
+/* Target 1 with LUN 1 on /a and LUN 2 on /b; a portal on every address. */
+static void
+base_config(void)
+{
+	struct gw_conf_target t = stub_target(1, "iqn.2026-01.example:One");
+	struct gw_conf_lun l[] = {stub_lun(1, 1, kv_a), stub_lun(1, 2, kv_b)};
+	struct gw_conf_portal p = {.host = "::", .port = 3260, .tpgt = 1};
+	struct gw_account a = {.name = "user", .secret = "secret"};
+
+	ck_assert_int_eq(apply((struct gw_conf_change){.full = true,
+						       .target = &t,
+						       .ntarget = 1,
+						       .lun = l,
+						       .nlun = 2,
+						       .portal = &p,
+						       .nportal = 1,
+						       .account = &a,
+						       .naccount = 1}),
+			 0);
+}
+
+START_TEST(test_apply_full_then_the_same_changes_nothing)
+{
+	const struct gw_target *t;
+	uint64_t generation;
+
+	stub_start(1);
+	base_config();
+	generation = gw_conf_generation();
+	t = gw_target_by_name(gw_conf_now.model, "IQN.2026-01.Example:ONE");
+	ck_assert_ptr_nonnull(t);
+	ck_assert_uint_eq(t->nlun, 3);
+	ck_assert_uint_eq(t->lun[0].lun, 0);
+	ck_assert_int_eq(t->lun[0].lu->conf.kind, SCSI_KIND_CONTROLLER);
+	ck_assert_uint_eq(stub_devs, 2);
+	ck_assert_uint_eq(stub_listeners, 1);
+	stub_step = 0;
+	base_config();
+	ck_assert_uint_eq(stub_step, 0);
+	ck_assert_uint_eq(gw_conf_generation(), generation + 1);
+	ck_assert_ptr_eq(gw_target_by_tid(gw_conf_now.model, 1), t);
+	stub_stop();
+}
+END_TEST
+
+/* A change that uses every step: moves a store, changes options, grows, listens, adds. */
+static int
+big_change(void)
+{
+	struct gw_conf_target t[] = {stub_target(1, "iqn.2026-01.example:renamed"),
+				     stub_target(2, "iqn.2026-01.example:two")};
+	struct gw_conf_lun l[] = {stub_lun(1, 1, kv_a_direct), stub_lun(2, 0, kv_c),
+				  stub_lun(2, 5, kv_b)};
+	struct gw_conf_portal p[] = {{.host = "192.0.2.1", .port = 3260, .tpgt = 1},
+				     {.host = "192.0.2.1", .port = 3261, .tpgt = 1}};
+	struct gw_conf_key del[] = {{.kind = GW_KEY_LUN, .tid = 1, .lun = 2},
+				    {.kind = GW_KEY_PORTAL, .name = "[::]:3260"}};
+
+	return apply((struct gw_conf_change){.target = t,
+					     .ntarget = 2,
+					     .lun = l,
+					     .nlun = 3,
+					     .portal = p,
+					     .nportal = 2,
+					     .del = del,
+					     .ndel = 2});
+}
+
+static bool
+store_open(const char *path, const char *direct)
+{
+	for (unsigned i = 0; i < GW_ARRAY_LEN(stub_dev); i++) {
+		const struct stub_store *s = stub_dev[i] ? stub_dev[i]->priv : NULL;
+
+		if (s && !strcmp(s->path, path) && !strcmp(s->opts, direct))
+			return true;
+	}
+	return false;
+}
+
+START_TEST(test_apply_is_all_or_nothing_at_each_step)
+{
+	unsigned fail = 0;
+
+	stub_start(2);
+	base_config();
+	for (;;) {
+		const struct gw_model *m = gw_conf_now.model;
+
+		stub_step = 0;
+		stub_fail_at = ++fail;
+		if (big_change() == 0)
+			break;
+		stub_fail_at = 0;
+		ck_assert_str_ne(err.text, "");
+		ck_assert_ptr_eq(gw_conf_now.model, m);
+		ck_assert_uint_eq(gw_conf_now.state.lun.n, 2);
+		ck_assert_uint_eq(gw_conf_now.state.target.n, 1);
+		ck_assert_uint_eq(stub_devs, 2);
+		ck_assert(store_open("/a", "") && store_open("/b", ""));
+		ck_assert_uint_eq(stub_lus, 3);
+		ck_assert_uint_eq(stub_listeners, 1);
+		ck_assert_str_eq(stub_ports[0], ":::3260");
+		ck_assert_uint_eq(gw_conf_now.ndegraded, 0);
+	}
+	/* Two opens that succeed at once or late for each of three stores, two portals, four LUs. */
+	ck_assert_uint_ge(fail, 8);
+	stub_fail_at = 0;
+	ck_assert(store_open("/a", "1") && store_open("/b", "") && store_open("/c", ""));
+	ck_assert_uint_eq(stub_devs, 3);
+	ck_assert_uint_eq(stub_listeners, 2);
+	ck_assert_uint_eq(gw_target_by_tid(gw_conf_now.model, 1)->nlun, 2);
+	ck_assert_uint_eq(gw_target_by_tid(gw_conf_now.model, 2)->nlun, 2);
+	ck_assert_ptr_null(gw_target_by_name(gw_conf_now.model, "iqn.2026-01.example:one"));
+	stub_stop();
+}
+END_TEST
+
+START_TEST(test_apply_size_grows_in_place)
+{
+	struct gw_conf_lun l = stub_lun(1, 1, kv_a_big);
+	struct be_dev *dev;
+	struct scsi_lu *lu;
+
+	stub_start(1);
+	base_config();
+	lu = gw_target_by_tid(gw_conf_now.model, 1)->lun[1].lu;
+	dev = lu->dev;
+	stub_resized = 0;
+	ck_assert_int_eq(apply((struct gw_conf_change){.lun = &l, .nlun = 1}), 0);
+	ck_assert_ptr_eq(lu->dev, dev);
+	ck_assert_uint_eq(lu->size, 2097152);
+	ck_assert_uint_eq(stub_resized, 1);
+	l.kv = kv_a_small;
+	ck_assert_int_eq(apply((struct gw_conf_change){.lun = &l, .nlun = 1}), -1);
+	ck_assert_uint_eq(lu->size, 2097152);
+	stub_stop();
+}
+END_TEST
+
+START_TEST(test_apply_settings_keep_the_store)
+{
+	struct gw_conf_lun l = stub_lun(1, 1, kv_a);
+	struct be_dev *dev;
+	struct scsi_lu *lu;
+
+	stub_start(1);
+	base_config();
+	lu = gw_target_by_tid(gw_conf_now.model, 1)->lun[1].lu;
+	dev = lu->dev;
+	l.scsi.readonly = true;
+	stub_updated = 0;
+	ck_assert_int_eq(apply((struct gw_conf_change){.lun = &l, .nlun = 1}), 0);
+	ck_assert_ptr_eq(lu->dev, dev);
+	ck_assert(lu->conf.readonly);
+	ck_assert_uint_eq(stub_updated, 1);
+	stub_stop();
+}
+END_TEST
+
+static unsigned
+count_degraded(void)
+{
+	return gw_conf_now.ndegraded;
+}
+
+START_TEST(test_apply_full_accepts_what_is_missing)
+{
+	struct gw_conf_target t = stub_target(1, "iqn.2026-01.example:one");
+	struct gw_conf_lun l[] = {stub_lun(1, 1, kv_missing), stub_lun(1, 2, kv_b)};
+	struct gw_conf_portal p = {.host = "192.0.2.99", .port = 3260, .tpgt = 1};
+	struct gw_conf_change chg = {.full = true,
+				     .target = &t,
+				     .ntarget = 1,
+				     .lun = l,
+				     .nlun = 2,
+				     .portal = &p,
+				     .nportal = 1};
+
+	stub_start(1);
+	ck_assert_int_eq(apply(chg), 0);
+	ck_assert_uint_eq(count_degraded(), 2);
+	ck_assert_ptr_nonnull(gw_conf_lun_trouble(1, 1));
+	ck_assert_ptr_null(gw_conf_lun_trouble(1, 2));
+	ck_assert(gw_target_by_tid(gw_conf_now.model, 1)->lun[1].lu->conf.gone);
+	/* The same in a change that is not full is refused. */
+	l[0].lun = 7;
+	l[0].scsi.naa[15] = 7;
+	ck_assert_int_eq(apply((struct gw_conf_change){.lun = l, .nlun = 1}), -1);
+	ck_assert_str_eq(err.key, "lun:1/7");
+	ck_assert_uint_eq(count_degraded(), 2);
+	stub_stop();
+}
+END_TEST
+
+START_TEST(test_tick_heals_and_notices)
+{
+	struct gw_conf_target t = stub_target(1, "iqn.2026-01.example:one");
+	struct gw_conf_lun l = stub_lun(1, 1, kv_b);
+	struct scsi_lu *lu;
+
+	stub_start(1);
+	stub_missing = true;
+	ck_assert_int_eq(apply((struct gw_conf_change){
+				 .full = true, .target = &t, .ntarget = 1, .lun = &l, .nlun = 1}),
+			 0);
+	lu = gw_target_by_tid(gw_conf_now.model, 1)->lun[1].lu;
+	for (int i = 0; i < 4; i++)
+		gw_conf_tick();
+	ck_assert_ptr_null(lu->dev);
+	stub_missing = false;
+	for (int i = 0; i < 4; i++)
+		gw_conf_tick();
+	ck_assert_ptr_nonnull(lu->dev);
+	ck_assert(!lu->conf.gone);
+	ck_assert_uint_eq(count_degraded(), 0);
+	/* Its file grows, then it is gone. */
+	((struct stub_store *)lu->dev->priv)->bytes = 5 << 20;
+	gw_conf_tick();
+	ck_assert_uint_eq(lu->size, 5 << 20);
+	((struct stub_store *)lu->dev->priv)->bytes = 0;
+	stub_missing = true;
+	gw_conf_tick();
+	ck_assert_ptr_null(lu->dev);
+	ck_assert(lu->conf.gone);
+	ck_assert_uint_eq(count_degraded(), 1);
+	stub_missing = false;
+	stub_stop();
+}
+END_TEST
+
+/* Each row is refused by its number, and nothing changes. */
+START_TEST(test_apply_refusals)
+{
+	struct gw_conf_target one = stub_target(1, "iqn.2026-01.example:one");
+	struct gw_conf_target same_name = stub_target(2, "iqn.2026-01.EXAMPLE:one");
+	struct gw_conf_target bad_name = stub_target(2, "iqn with blanks");
+	struct gw_conf_target in = stub_target(2, "iqn.2026-01.example:two");
+	struct gw_conf_target depth = stub_target(2, "iqn.2026-01.example:two");
+	char *nobody[] = {(char[]){"nobody"}};
+	struct gw_conf_lun orphan = stub_lun(9, 1, kv_c), same_naa = stub_lun(1, 3, kv_c);
+	struct gw_conf_lun block = stub_lun(1, 3, kv_c), busy = stub_lun(1, 3, kv_b);
+	struct gw_conf_lun twice[] = {stub_lun(1, 3, kv_none), stub_lun(1, 3, kv_none)};
+	struct gw_conf_portal host = {.host = "localhost", .port = 3260, .tpgt = 1};
+	struct gw_conf_key no_lun = {.kind = GW_KEY_LUN, .tid = 1, .lun = 9};
+	struct gw_conf_key no_target = {.kind = GW_KEY_TARGET, .tid = 9};
+	struct gw_conf_key no_account = {.kind = GW_KEY_ACCOUNT, .name = "nobody"};
+	struct gw_conf_key no_portal = {.kind = GW_KEY_PORTAL, .name = "192.0.2.1:3260"};
+	const struct {
+		int tgt_err;
+		struct gw_conf_change chg;
+	} row[] = {
+		{9, {.target = &same_name, .ntarget = 1}},
+		{17, {.target = &bad_name, .ntarget = 1}},
+		{15, {.target = &in, .ntarget = 1}},
+		{17, {.target = &depth, .ntarget = 1}},
+		{4, {.lun = &orphan, .nlun = 1}},
+		{17, {.lun = &same_naa, .nlun = 1}},
+		{17, {.lun = &block, .nlun = 1}},
+		{17, {.lun = &busy, .nlun = 1}},
+		{17, {.lun = twice, .nlun = 2}},
+		{17, {.portal = &host, .nportal = 1}},
+		{5, {.del = &no_lun, .ndel = 1}},
+		{4, {.del = &no_target, .ndel = 1}},
+		{15, {.del = &no_account, .ndel = 1}},
+		{17, {.del = &no_portal, .ndel = 1}},
+		{4, {.full = true, .lun = &orphan, .nlun = 1}},
+		{17, {.full = true, .target = &one, .ntarget = 1, .lun = twice, .nlun = 2}},
+	};
+
+	in.in = nobody;
+	in.nin = 1;
+	depth.params.queue_depth = 0;
+	memcpy(same_naa.scsi.naa, stub_lun(1, 1, NULL).scsi.naa, 16);
+	block.scsi.block_size = 520;
+	stub_start(1);
+	base_config();
+	for (size_t i = 0; i < GW_ARRAY_LEN(row); i++) {
+		const struct gw_model *m = gw_conf_now.model;
+
+		ck_assert_msg(apply(row[i].chg) == -1, "row %zu", i);
+		ck_assert_msg(err.tgt_err == row[i].tgt_err, "row %zu: %d: %s", i, err.tgt_err, err.text);
+		ck_assert_str_ne(err.text, "");
+		ck_assert_ptr_eq(gw_conf_now.model, m);
+		ck_assert_uint_eq(stub_devs, 2);
+	}
+	stub_stop();
+}
+END_TEST
+
+START_TEST(test_account_reaches_its_targets)
+{
+	struct gw_conf_target t = stub_target(1, "iqn.2026-01.example:one");
+	struct gw_account a = {.name = "user", .secret = "other"};
+	struct gw_conf_key del = {.kind = GW_KEY_ACCOUNT, .name = "user"};
+	char *in[] = {(char[]){"user"}};
+
+	t.in = in;
+	t.nin = 1;
+	stub_start(1);
+	base_config();
+	ck_assert_int_eq(apply((struct gw_conf_change){.target = &t, .ntarget = 1}), 0);
+	ck_assert_int_eq(apply((struct gw_conf_change){.account = &a, .naccount = 1}), 0);
+	ck_assert_str_eq(gw_target_by_tid(gw_conf_now.model, 1)->in[0]->secret, "other");
+	ck_assert_int_eq(apply((struct gw_conf_change){.del = &del, .ndel = 1}), -1);
+	ck_assert_int_eq(err.tgt_err, 15);
+	stub_stop();
+}
+END_TEST
+
+START_TEST(test_identity_moves_in_one_change)
+{
+	struct gw_conf_lun l[] = {stub_lun(1, 1, kv_a), stub_lun(1, 2, kv_b)};
+
+	stub_start(1);
+	base_config();
+	l[0].scsi.naa[15] = 2;
+	l[1].scsi.naa[15] = 1;
+	ck_assert_int_eq(apply((struct gw_conf_change){.lun = l, .nlun = 2}), 0);
+	ck_assert_uint_eq(gw_target_by_tid(gw_conf_now.model, 1)->lun[1].lu->conf.naa[15], 2);
+	stub_stop();
+}
+END_TEST
+
+START_TEST(test_check_changes_nothing)
+{
+	struct gw_conf_lun l = stub_lun(1, 7, kv_c);
+	struct gw_conf_change chg = {.lun = &l, .nlun = 1};
+	const struct gw_model *m;
+
+	stub_start(1);
+	base_config();
+	m = gw_conf_now.model;
+	stub_step = 0;
+	ck_assert_int_eq(gw_conf_check(&chg, &err), 0);
+	l.tid = 9;
+	ck_assert_int_eq(gw_conf_check(&chg, &err), -1);
+	ck_assert_ptr_eq(gw_conf_now.model, m);
+	ck_assert_uint_eq(stub_step, 0);
+	stub_stop();
+}
+END_TEST
+
+SUITE("apply", test_apply_full_then_the_same_changes_nothing, test_apply_is_all_or_nothing_at_each_step,
+      test_apply_size_grows_in_place, test_apply_settings_keep_the_store,
+      test_apply_full_accepts_what_is_missing, test_tick_heals_and_notices, test_apply_refusals,
+      test_account_reaches_its_targets, test_identity_moves_in_one_change, test_check_changes_nothing)
