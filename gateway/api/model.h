@@ -24,6 +24,7 @@
 
 struct scsi_lu;
 struct scsi_itl;
+struct scsi_leave;
 
 struct gw_account {
 	char name[GW_SECRET_MAX + 1];
@@ -67,8 +68,8 @@ struct gw_target {
 	const struct gw_account **in;	 /* incoming CHAP accounts; none: no authentication asked */
 	const struct gw_account *out;	 /* outgoing (mutual CHAP); NULL: none */
 	atomic_uint sessions;		 /* informative */
-	uint32_t refs;			 /* control thread: models that hold it */
-	uint32_t seen;			 /* publish.c: the last tour that met a nexus with it */
+	uint64_t uid;	 /* the same in all snapshots of one target; a later target of that tid has another */
+	uint32_t *seen;	 /* publish.c: the last tour that met a nexus with this snapshot */
 };
 
 struct gw_portal {
@@ -140,6 +141,8 @@ struct gw_nexus {
 	struct scsi_itl *itl;	/* per LUN of target->lun, same order */
 	uint32_t nitl;
 	bool closing;
+	uint32_t tmfs;		/* task management functions under way */
+	struct scsi_leave *leave; /* what scsi_nexus_close() needs, allocated at open */
 	struct gw_hook close_hook;
 	struct gw_tour tour;
 	struct gw_nexus_stats stats;
