@@ -5,14 +5,14 @@
 #include "gateway/base/num.h"
 
 /* Bytes copied in one run: well under a millisecond, far below what the turn watchdog minds. */
-#define RUN_BUDGET (2u << 20)
+#define RUN_BUDGET (1u << 20)
 /* What ending an I/O costs besides its bytes, in the same currency. */
 #define IO_COST 1024u
 
+/* Works through the queue until the budget is used; what is finished moves to ended. */
 static void
-run(struct gw_hook *hook)
+advance(struct be_queue *q, struct gw_list *ended)
 {
-	struct be_queue *q = gw_container(hook, struct be_queue, hook);
 	uint64_t budget = RUN_BUDGET;
 
 	while (budget && !gw_list_empty(&q->ios)) {
@@ -26,11 +26,28 @@ run(struct gw_hook *hook)
 		budget -= GW_MIN(budget, cost);
 		if (io->op == BE_FLUSH || io->moved == io->len) {
 			gw_list_del(&io->node);
-			be_done(io, BE_OK);
+			gw_list_add_tail(ended, &io->node);
 		}
 	}
+}
+
+static void
+run(struct gw_hook *hook)
+{
+	struct be_queue *q = gw_container(hook, struct be_queue, hook);
+	struct gw_list ended;
+
+	gw_list_init(&ended);
+	advance(q, &ended);
 	if (!gw_list_empty(&q->ios))
 		gw_at_kick(q->core, &q->hook);
+	/* The last done() may close the channel, and q with it. */
+	while (!gw_list_empty(&ended)) {
+		struct be_io *io = gw_list_first(&ended, struct be_io, node);
+
+		gw_list_del(&io->node);
+		be_done(io, BE_OK);
+	}
 }
 
 void

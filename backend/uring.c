@@ -97,4 +97,5 @@ const struct be_ops be_uring_ops = {
     .chan_close = uring_chan_close,
     .submit = uring_submit,
     .size_now = uring_size_now,
+    .resize = uring_resize,
 };

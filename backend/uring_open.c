@@ -301,16 +301,45 @@ uring_close(struct be_dev *dev)
 	free(ud);
 }
 
+/* As it is, not rounded; 0 if it cannot be known any more. */
+static uint64_t
+size_bytes(const struct uring_dev *ud)
+{
+	struct stat st;
+
+	if (ud->block)
+		return uring_block_size(ud->fd);
+	return fstat(ud->fd, &st) ? 0 : (uint64_t)st.st_size;
+}
+
 uint64_t
 uring_size_now(struct be_dev *dev)
 {
-	struct uring_dev *ud = dev->priv;
-	struct stat st;
-	uint64_t size = 0;
+	return size_bytes(dev->priv) & ~(uint64_t)(dev->io_align - 1);
+}
 
-	if (ud->block)
-		size = uring_block_size(ud->fd);
-	else if (!fstat(ud->fd, &st))
-		size = (uint64_t)st.st_size;
-	return size & ~(uint64_t)(dev->io_align - 1);
+/*
+ * Takes back what it gave, before anybody has used it, and nothing else: a file that has grown by
+ * other hands keeps its length.
+ */
+int
+uring_resize(struct be_dev *dev, uint64_t bytes, char *err, unsigned err_size)
+{
+	struct uring_dev *ud = dev->priv;
+	uint64_t have = size_bytes(ud);
+
+	if (bytes == have)
+		return 0;
+	if (ud->block || dev->ro)
+		return be_refuse(err, err_size, -EINVAL, "the size of %s cannot be set: it is %s",
+				 ud->path, ud->block ? "a block device" : "opened with ro=1");
+	if (bytes < be_dev_size(dev) || (bytes < have && have != ud->grown_to) || bytes > INT64_MAX)
+		return be_refuse(err, err_size, -EINVAL,
+				 "size=%llu does not fit %s, which has %llu bytes",
+				 (unsigned long long)bytes, ud->path, (unsigned long long)have);
+	if (ftruncate(ud->fd, (off_t)bytes))
+		return be_refuse(err, err_size, -errno, "cannot make %s %llu bytes long: %s",
+				 ud->path, (unsigned long long)bytes, strerror(errno));
+	ud->grown_to = bytes > have ? bytes : 0;
+	return 0;
 }

@@ -17,6 +17,7 @@ struct uring_dev {
 	char *path;
 	bool block, direct, sync;
 	uint64_t range_piece;	    /* most bytes of one fallocate(2) */
+	uint64_t grown_to;	    /* by uring_resize(), bytes; 0 if not. Control thread */
 	atomic_bool lost;	    /* writes may be lost: no flush can succeed any more */
 	atomic_bool no_punch;	    /* the file system has said so */
 	atomic_bool no_zero_range;
@@ -48,6 +49,7 @@ uint64_t uring_block_size(int fd);
 int uring_open(struct be_dev *dev, const char *const *kv, char *err, unsigned err_size);
 void uring_close(struct be_dev *dev);
 uint64_t uring_size_now(struct be_dev *dev);
+int uring_resize(struct be_dev *dev, uint64_t bytes, char *err, unsigned err_size);
 
 /* --- one I/O: in be_io.priv ------------------------------------------------------------------- */
 

@@ -73,7 +73,7 @@ struct be_ops {
 	void (*close)(struct be_dev *dev);
 	/* Own core; cheap, may allocate. 0 or -errno. */
 	int (*chan_open)(struct be_dev *dev, struct gw_core *core, struct be_chan **chan);
-	/* Own core; nothing is in flight on the channel. */
+	/* Own core; nothing is in flight on the channel: from the last done() on. */
 	void (*chan_close)(struct be_chan *chan);
 	/* Own core; takes io until done(); never blocks, never calls done() itself. */
 	void (*submit)(struct be_chan *chan, struct be_io *io);

@@ -152,6 +152,36 @@ START_TEST(test_growth_is_seen)
 }
 END_TEST
 
+START_TEST(test_resize)
+{
+	struct tmpfile t;
+	struct be_dev *dev;
+
+	tmp_new(&t, "/tmp", SIZE);
+	dev = opened(KV(t.kv));
+	ck_assert_int_eq(dev->ops->resize(dev, SIZE / 2, err, sizeof(err)), -EINVAL);
+	ck_assert_int_eq(dev->ops->resize(dev, 4 * SIZE, err, sizeof(err)), 0);
+	ck_assert_int_eq(size_of(&t), 4 * SIZE);
+	ck_assert_uint_eq(be_dev_size(dev), SIZE);
+	/* Taken back before it was used, it is as it was. */
+	ck_assert_int_eq(dev->ops->resize(dev, SIZE, err, sizeof(err)), 0);
+	ck_assert_int_eq(size_of(&t), SIZE);
+	/* What others have added stays. */
+	ck_assert_int_eq(truncate(t.path, 3 * SIZE), 0);
+	ck_assert_int_eq(dev->ops->resize(dev, 2 * SIZE, err, sizeof(err)), -EINVAL);
+	ck_assert_int_eq(size_of(&t), 3 * SIZE);
+	ck_assert_int_eq(dev->ops->resize(dev, 4 * SIZE, err, sizeof(err)), 0);
+	ck_assert_uint_eq(be_dev_poll_size(dev), 4 * SIZE);
+	ck_assert_int_eq(dev->ops->resize(dev, 3 * SIZE, err, sizeof(err)), -EINVAL);
+	be_dev_close(dev);
+	dev = opened(KV(t.kv, "ro=1"));
+	ck_assert_int_eq(dev->ops->resize(dev, 5 * SIZE, err, sizeof(err)), -EINVAL);
+	ck_assert_int_eq(size_of(&t), 4 * SIZE);
+	be_dev_close(dev);
+	tmp_free(&t);
+}
+END_TEST
+
 START_TEST(test_one_writer)
 {
 	struct tmpfile t;
@@ -231,4 +261,4 @@ END_TEST
 
 SUITE("backend/dev", test_names, test_options, test_what_is_not_there_is_not_created,
       test_what_is_no_disk_is_refused, test_size_grows_and_never_shrinks, test_growth_is_seen,
-      test_one_writer, test_other_processes_are_kept_out, test_description_of_a_file)
+      test_resize, test_one_writer, test_other_processes_are_kept_out, test_description_of_a_file)
