@@ -34,6 +34,8 @@ struct scsi_op;
 struct scsi_lu;
 struct scsi_lu_core;
 struct scsi_itl;
+struct scsi_work;
+struct scsi_reset;
 
 enum gw_cmd_state { GW_CMD_FREE, GW_CMD_NEW, GW_CMD_EXEC, GW_CMD_DONE };
 enum gw_dir { GW_DIR_NONE, GW_DIR_IN, GW_DIR_OUT };	/* IN: to the initiator */
@@ -95,6 +97,9 @@ struct gw_cmd {
 	struct gw_list on_nexus; /* nexus->cmds, from scsi_begin() to completion */
 	struct gw_msg msg;	 /* the way to the LU's home core and back */
 	uint64_t t_begin;	 /* core->now at scsi_begin() */
+	uint32_t abort_seq;	 /* when it was aborted; 0: it was not */
+	uint8_t blk_shift;	 /* log2 of the block size that lba and nblk count in */
+	struct scsi_work *work;	 /* memory of its own for VERIFY and WRITE SAME */
 	uint64_t scratch[4];
 };
 
@@ -182,15 +187,18 @@ struct gw_tmf {
 	struct gw_msg msg;
 	struct gw_list node;
 	uint32_t pass;
+	uint32_t seq, left; /* the aborted commands that it waits for on the core being visited */
+	uint64_t at;	    /* TARGET RESET: the next LUN to reset */
 	struct scsi_lu *lu;
-	const struct gw_target *target;
+	struct scsi_reset *reset;
 };
 
 /*
- * done() runs on the nexus's core when no affected command can reach the medium any more (RFC 7143
- * 4.2.3, SAM-5 7): aborted commands still in a backend are waited for. Aborted commands go back to
- * their transport through respond() with cmd->aborted set. COLD RESET also closes the target's
- * sessions, after done().
+ * done() runs on the nexus's core, never from inside scsi_tmf(), when no affected command can reach the
+ * medium any more (RFC 7143 4.2.3, SAM-5 7): aborted commands still in a backend are waited for.
+ * Aborted commands go back to their transport through respond() with cmd->aborted set. COLD RESET also
+ * closes the target's sessions, after done(). Before scsi_nexus_close() reports closed(), each function
+ * of that nexus is done().
  */
 void scsi_tmf(struct gw_tmf *tmf);
 
