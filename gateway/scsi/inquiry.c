@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* INQUIRY (SPC-4 6.4): standard data; vital product data pages are in vpd.c. */
+#include "gateway/base/str.h"
+#include "gateway/scsi/scsi_priv.h"
+
+#define STANDARD_LEN 96
+
+uint8_t
+scsi_peripheral(const struct gw_cmd *cmd)
+{
+	if (cmd->lu)
+		return scsi_view_of(cmd)->conf.kind == SCSI_KIND_DISK ? 0x00 : 0x0c;
+	/* Qualifier 3, type 1Fh: no logical unit can be there; 1Eh: well-known logical unit. */
+	return cmd->lun == GW_LUN_REPORT ? 0x1e : 0x7f;
+}
+
+static void
+standard(const struct gw_cmd *cmd, uint8_t *b)
+{
+	static const uint16_t versions[] = {0x00a0 /* SAM-5 */, 0x0960 /* iSCSI */,
+					    0x0460 /* SPC-4 */, 0x04c0 /* SBC-3 */};
+	const struct scsi_lu_conf *conf = cmd->lu ? &scsi_view_of(cmd)->conf : NULL;
+
+	b[0] = scsi_peripheral(cmd);
+	b[1] = conf && conf->removable ? 0x80 : 0;
+	b[2] = 0x06; /* SPC-4 */
+	b[3] = 0x12; /* HISUP, response data format 2 */
+	b[4] = STANDARD_LEN - 5;
+	b[6] = 0x10; /* MULTIP */
+	b[7] = 0x02; /* CMDQUE */
+	gw_str_pad(b + 8, 8, conf ? conf->vendor : "LICHGATE");
+	gw_str_pad(b + 16, 16, conf ? conf->product : "");
+	gw_str_pad(b + 32, 4, conf ? conf->rev : "");
+	for (unsigned i = 0; i < 4; i++)
+		gw_put_be16(b + 58 + 2 * i, versions[i]);
+	if (b[0] != 0x00)
+		gw_put_be16(b + 58 + 6, 0); /* SBC is for disks */
+}
+
+void
+scsi_exec_inquiry(struct gw_cmd *cmd)
+{
+	uint8_t page[SCSI_INQUIRY_MAX] = {0};
+	bool evpd = cmd->cdb[1] & 1;
+	unsigned n = STANDARD_LEN;
+
+	if (evpd)
+		n = scsi_vpd_page(cmd, cmd->cdb[2], page);
+	else if (cmd->cdb[2] == 0)
+		standard(cmd, page);
+	else
+		n = 0;
+	if (!n) {
+		scsi_check_cdb(cmd, 2, 7);
+		gw_cmd_complete(cmd);
+		return;
+	}
+	scsi_in(cmd, page, n);
+}

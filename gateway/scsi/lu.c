@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Logical units as the control thread makes, changes and ends them. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "gateway/core/stats.h"
+#include "gateway/scsi/scsi_priv.h"
+
+int
+scsi_init(void)
+{
+	scsi_ops_init();
+	for (unsigned i = 0; i < gw_ncores(); i++) {
+		struct scsi_core *sc = calloc(1, sizeof(*sc));
+
+		if (!sc)
+			return -ENOMEM;
+		sc->core = gw_core_at(i);
+		gw_list_init(&sc->nexuses);
+		gw_list_init(&sc->held);
+		gw_list_init(&sc->tmf_waits);
+		sc->core->slot[GW_SLOT_SCSI] = sc;
+		if (scsi_works_init(sc))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void
+scsi_fini(void)
+{
+	for (unsigned i = 0; i < gw_ncores(); i++) {
+		struct gw_core *core = gw_core_at(i);
+
+		if (!core->slot[GW_SLOT_SCSI])
+			continue;
+		scsi_works_fini(scsi_core_of(core));
+		free(core->slot[GW_SLOT_SCSI]);
+		core->slot[GW_SLOT_SCSI] = NULL;
+	}
+}
+
+/* A backend whose unit is larger than a block would have to read before it writes. */
+static bool
+fits(const struct scsi_lu_conf *conf, const struct be_dev *dev)
+{
+	if (conf->kind == SCSI_KIND_CONTROLLER)
+		return !dev;
+	if (conf->block_size < 512 || conf->block_size > 4096 ||
+	    (conf->block_size & (conf->block_size - 1)))
+		return false;
+	return !dev || dev->io_align <= conf->block_size;
+}
+
+static void drained(struct gw_hook *hook);
+
+static void
+init_cores(struct scsi_lu *lu)
+{
+	for (unsigned i = 0; i < gw_ncores(); i++) {
+		struct scsi_lu_core *luc = &lu->core[i];
+
+		luc->view = lu->view;
+		luc->lu = lu;
+		gw_hook_init(&luc->drain_hook, drained);
+	}
+}
+
+int
+scsi_lu_new(const struct scsi_lu_conf *conf, struct be_dev *dev, struct scsi_lu **out)
+{
+	size_t size = sizeof(struct scsi_lu) + gw_ncores() * sizeof(struct scsi_lu_core);
+	struct scsi_view *v;
+	struct scsi_lu *lu;
+
+	if (!fits(conf, dev))
+		return -EINVAL;
+	lu = aligned_alloc(GW_CACHELINE, gw_round_up(size, GW_CACHELINE));
+	if (!lu)
+		return -ENOMEM;
+	memset(lu, 0, size);
+	lu->home = gw_core_at((unsigned)((conf->tid * 31 + conf->lun) % gw_ncores()));
+	lu->conf = *conf;
+	lu->dev = dev;
+	lu->size = dev ? be_dev_size(dev) : 0;
+	gw_list_init(&lu->changes);
+	gw_list_init(&lu->on_held);
+	gw_list_init(&lu->prevents);
+	v = &lu->views[0];
+	v->conf = *conf;
+	v->dev = dev;
+	scsi_view_defaults(v);
+	scsi_view_derive(v, lu->size);
+	lu->view = v;
+	atomic_store_explicit(&lu->bytes, v->nblk << v->shift, memory_order_relaxed);
+	init_cores(lu);
+	*out = lu;
+	return 0;
+}
+
+/* --- changes -------------------------------------------------------------------------------------
+ */
+
+struct update {
+	struct scsi_change ch;
+	const struct scsi_lu_conf *conf;
+	struct be_dev *dev;
+	uint64_t size;
+};
+
+static bool
+identity_differs(const struct scsi_lu_conf *a, const struct scsi_lu_conf *b)
+{
+	return memcmp(a->naa, b->naa, sizeof(a->naa)) || strcmp(a->scsi_id, b->scsi_id) ||
+	       strcmp(a->serial, b->serial) || strcmp(a->vendor, b->vendor) ||
+	       strcmp(a->product, b->product) || strcmp(a->rev, b->rev) ||
+	       a->removable != b->removable || a->thin != b->thin ||
+	       a->rotation_rate != b->rotation_rate || a->opt_xfer_gran != b->opt_xfer_gran ||
+	       a->opt_xfer_len != b->opt_xfer_len;
+}
+
+static uint32_t
+attentions(const struct scsi_view *was, const struct scsi_view *now)
+{
+	uint32_t ua = 0;
+
+	if (was->wce != now->wce || was->d_sense != now->d_sense || was->swp != now->swp ||
+	    was->conf.readonly != now->conf.readonly)
+		ua |= 1u << UA_MODE;
+	if (now->medium == MEDIUM_READY && was->medium == MEDIUM_READY &&
+	    (was->nblk != now->nblk || was->shift != now->shift || was->lbppbe != now->lbppbe ||
+	     was->conf.lowest_aligned != now->conf.lowest_aligned))
+		ua |= 1u << UA_CAPACITY;
+	if (now->medium == MEDIUM_READY && was->medium != MEDIUM_READY)
+		ua |= 1u << UA_MEDIUM;
+	if (identity_differs(&was->conf, &now->conf))
+		ua |= 1u << UA_INQUIRY;
+	return ua;
+}
+
+/* Mode parameters that an initiator has set stay, unless the administrator now says otherwise. */
+static void
+take_conf(struct scsi_view *next, const struct scsi_lu_conf *conf, bool new_dev)
+{
+	const struct scsi_lu_conf was = next->conf;
+	struct scsi_view defaults = *next;
+
+	defaults.conf = *conf;
+	scsi_view_defaults(&defaults);
+	next->conf = *conf;
+	if (new_dev || was.write_cache != conf->write_cache)
+		next->wce = defaults.wce;
+	if (was.descriptor_sense != conf->descriptor_sense)
+		next->d_sense = defaults.d_sense;
+	if (was.swp != conf->swp)
+		next->swp = defaults.swp;
+}
+
+static bool
+edit_update(struct scsi_change *ch, struct scsi_view *next)
+{
+	struct update *u = gw_container(ch, struct update, ch);
+	bool new_dev = next->dev != u->dev;
+
+	next->dev = u->dev;
+	if (new_dev)
+		next->ejected = false;
+	take_conf(next, u->conf, new_dev);
+	scsi_view_derive(next, u->size);
+	ch->ua = attentions(ch->lu->view, next);
+	return true;
+}
+
+static void
+update(struct scsi_lu *lu, const struct scsi_lu_conf *conf, struct be_dev *dev, uint64_t size)
+{
+	struct update u = {
+	    .ch = {.lu = lu, .edit = edit_update}, .conf = conf, .dev = dev, .size = size};
+
+	scsi_change_sync(&u.ch);
+}
+
+int
+scsi_lu_update(struct scsi_lu *lu, const struct scsi_lu_conf *conf)
+{
+	struct scsi_lu_conf next = *conf;
+
+	next.kind = lu->conf.kind;
+	next.tid = lu->conf.tid;
+	next.lun = lu->conf.lun;
+	if (!fits(&next, lu->dev))
+		return -EINVAL;
+	update(lu, &next, lu->dev, lu->size);
+	lu->conf = next;
+	return 0;
+}
+
+void
+scsi_lu_resize(struct scsi_lu *lu, uint64_t bytes)
+{
+	if (bytes == lu->size || !lu->dev)
+		return;
+	lu->size = bytes;
+	update(lu, &lu->conf, lu->dev, bytes);
+}
+
+/* --- draining
+ * ------------------------------------------------------------------------------------- */
+
+static bool
+idle(const struct scsi_lu_core *luc)
+{
+	return !gw_stat_get(luc->inflight) && !luc->pins;
+}
+
+static void
+close_chan(struct scsi_lu_core *luc)
+{
+	if (luc->chan)
+		be_chan_close(luc->chan);
+	luc->chan = NULL;
+}
+
+/* From the loop, so that the backend is not closed inside its own done(). */
+static void
+drained(struct gw_hook *hook)
+{
+	struct scsi_lu_core *luc = gw_container(hook, struct scsi_lu_core, drain_hook);
+	struct gw_tour *t = luc->drain;
+
+	if (!t || !idle(luc))
+		return;
+	luc->drain = NULL;
+	close_chan(luc);
+	gw_tour_next(t);
+}
+
+void
+scsi_lu_left(struct scsi_lu_core *luc)
+{
+	if (luc->drain && idle(luc))
+		gw_at_kick(gw_core_at((unsigned)(luc - luc->lu->core)), &luc->drain_hook);
+}
+
+struct drain {
+	struct gw_tour tour;
+	struct scsi_lu *lu;
+	bool abort;
+};
+
+static void
+abort_all(struct gw_core *on, const struct scsi_lu *lu)
+{
+	gw_list_each (n, &scsi_core_of(on)->nexuses, struct gw_nexus, node)
+		gw_list_each_safe (cmd, &n->cmds, struct gw_cmd, on_nexus)
+			if (cmd->lu == lu)
+				scsi_cmd_abort(cmd, GW_ABORT_TAS);
+}
+
+static void
+drain_visit(struct gw_core *on, struct gw_tour *t)
+{
+	struct drain *d = gw_container(t, struct drain, tour);
+	struct scsi_lu_core *luc = &d->lu->core[on->id];
+
+	if (d->abort)
+		abort_all(on, d->lu);
+	luc->drain = t;
+	gw_at_kick(on, &luc->drain_hook);
+}
+
+static void
+drain(struct scsi_lu *lu, bool abort)
+{
+	struct drain d = {.lu = lu, .abort = abort};
+
+	gw_tour_sync(&d.tour, drain_visit);
+}
+
+int
+scsi_lu_set_dev(struct scsi_lu *lu, struct be_dev *dev)
+{
+	struct be_dev *old = lu->dev;
+
+	if (dev && !fits(&lu->conf, dev))
+		return -EINVAL;
+	if (old) {
+		update(lu, &lu->conf, NULL, 0);
+		drain(lu, false);
+		be_dev_close(old);
+	}
+	lu->dev = dev;
+	lu->size = dev ? be_dev_size(dev) : 0;
+	if (dev)
+		update(lu, &lu->conf, dev, lu->size);
+	return 0;
+}
+
+/* --- end
+ * ------------------------------------------------------------------------------------------ */
+
+static bool
+edit_last(struct scsi_change *ch, struct scsi_view *next)
+{
+	next->dev = NULL;
+	next->conf.gone = true;
+	next->holder = 0;
+	scsi_view_derive(next, 0);
+	scsi_prevent_drop(ch->lu, 0);
+	scsi_lu_hold(ch->lu, false);
+	return true;
+}
+
+static bool
+edit_nothing(struct scsi_change *ch, struct scsi_view *next)
+{
+	return false;
+}
+
+static void
+nothing(struct gw_core *core, void *arg)
+{
+}
+
+void
+scsi_lu_free(struct scsi_lu *lu)
+{
+	struct scsi_change last = {.lu = lu, .edit = edit_last};
+	struct scsi_change after = {.lu = lu, .edit = edit_nothing};
+
+	scsi_change_sync(&last);
+	drain(lu, true);
+	/* Changes that nexuses on their way out had queued are done when one behind them is. */
+	scsi_change_sync(&after);
+	gw_run_sync(lu->home, nothing, NULL);
+	if (lu->dev)
+		be_dev_close(lu->dev);
+	free(lu);
+}
+
+void
+scsi_lu_hold(struct scsi_lu *lu, bool reserved)
+{
+	bool want = reserved || !gw_list_empty(&lu->prevents);
+
+	/* It keeps its place: somebody may be walking the list. */
+	if (!want)
+		gw_list_del(&lu->on_held);
+	else if (gw_list_empty(&lu->on_held))
+		gw_list_add_tail(&scsi_core_of(lu->home)->held, &lu->on_held);
+}
+
+/* --- reports
+ * -------------------------------------------------------------------------------------- */
+
+const struct scsi_lu_conf *
+scsi_lu_conf(const struct scsi_lu *lu)
+{
+	return &lu->conf;
+}
+
+struct be_dev *
+scsi_lu_dev(const struct scsi_lu *lu)
+{
+	return lu->dev;
+}
+
+uint64_t
+scsi_lu_size(const struct scsi_lu *lu)
+{
+	return atomic_load_explicit(&lu->bytes, memory_order_relaxed);
+}
+
+bool
+scsi_lu_prevented(const struct scsi_lu *lu)
+{
+	return gw_stat_get(lu->nprevent) > 0;
+}
+
+void
+scsi_lu_stats(const struct scsi_lu *lu, struct scsi_lu_stats *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (unsigned i = 0; i < gw_ncores(); i++) {
+		const struct scsi_lu_core *luc = &lu->core[i];
+
+		out->rd_cmds += gw_stat_get(luc->rd_cmds);
+		out->rd_bytes += gw_stat_get(luc->rd_bytes);
+		out->wr_cmds += gw_stat_get(luc->wr_cmds);
+		out->wr_bytes += gw_stat_get(luc->wr_bytes);
+		out->errors += gw_stat_get(luc->errors);
+		out->inflight += gw_stat_get(luc->inflight);
+	}
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The mode pages (SPC-4 7.5, SBC-4 6.5): one row each, in the order in which they are reported. */
+#include "gateway/scsi/mode_priv.h"
+
+/* Offsets count from the page's header. */
+#define CACHING_WCE    0x04 /* byte 2 */
+#define CONTROL_DSENSE 0x04 /* byte 2 */
+#define CONTROL_SWP    0x08 /* byte 4 */
+
+static void
+fill_zero(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
+{
+}
+
+static void
+fill_recovery(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
+{
+	if (pc != MODE_CHANGEABLE)
+		b[2] = 0x80; /* AWRE: where defects are reassigned, it is done without asking */
+}
+
+/* The cache can only be switched where there is one. */
+static void
+fill_caching(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
+{
+	bool has = v->dev && v->dev->volatile_cache;
+	bool set =
+	    pc == MODE_CURRENT ? v->wce : has && (pc == MODE_CHANGEABLE || v->conf.write_cache);
+
+	b[2] = set ? CACHING_WCE : 0;
+}
+
+static void
+apply_caching(struct scsi_view *v, const uint8_t *b)
+{
+	v->wce = b[2] & CACHING_WCE;
+}
+
+static void
+fill_control(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
+{
+	if (pc == MODE_CHANGEABLE) {
+		b[2] = CONTROL_DSENSE;
+		b[4] = CONTROL_SWP;
+		return;
+	}
+	if (pc == MODE_CURRENT ? v->d_sense : v->conf.descriptor_sense)
+		b[2] |= CONTROL_DSENSE;
+	if (pc == MODE_CURRENT ? v->swp : v->conf.swp)
+		b[4] |= CONTROL_SWP;
+	b[3] = 0x10;                /* QUEUE ALGORITHM MODIFIER: unrestricted reordering */
+	gw_put_be16(b + 8, 0xffff); /* BUSY TIMEOUT PERIOD: unlimited */
+}
+
+static void
+apply_control(struct scsi_view *v, const uint8_t *b)
+{
+	v->d_sense = b[2] & CONTROL_DSENSE;
+	v->swp = b[4] & CONTROL_SWP;
+}
+
+static void
+fill_exceptions(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
+{
+	if (pc != MODE_CHANGEABLE)
+		b[2] = 0x08; /* DEXCPT: no informational exceptions are reported */
+}
+
+const struct mode_page scsi_mode_pages[] = {
+    {0x01, 0, 0x0a, true, fill_recovery, NULL},
+    {0x02, 0, 0x0e, false, fill_zero, NULL},
+    {0x08, 0, 0x12, true, fill_caching, apply_caching},
+    {0x0a, 0, 0x0a, false, fill_control, apply_control},
+    {0x1c, 0, 0x0a, true, fill_exceptions, NULL},
+};
+const unsigned scsi_nmode_pages = GW_ARRAY_LEN(scsi_mode_pages);
+
+unsigned
+scsi_mode_page(const struct mode_page *p, const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
+{
+	memset(b, 0, MODE_PAGE_MAX);
+	b[0] = p->code;
+	b[1] = p->len;
+	p->fill(v, pc, b);
+	return p->len + 2u;
+}
+
+bool
+scsi_mode_has(const struct mode_page *p, const struct scsi_view *v)
+{
+	return !p->disk_only || v->conf.kind == SCSI_KIND_DISK;
+}

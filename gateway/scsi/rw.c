@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * READ and WRITE (SBC-4 5.11, 5.41). The whole transfer is one I/O from the transport's buffer;
+ * only a WRITE whose initiator sent fewer blocks than the CDB says goes piece by piece, because the
+ * buffer's description does not fit it.
+ */
+#include "gateway/scsi/scsi_priv.h"
+
+#define CDB_FUA 0x08
+
+static void
+read_done(struct be_io *io)
+{
+	struct gw_cmd *cmd = scsi_cmd_of_io(io);
+
+	if (!scsi_io_failed(cmd))
+		scsi_in_done(cmd, cmd->data_len);
+}
+
+static void
+read_medium(struct gw_cmd *cmd)
+{
+	scsi_io(cmd, BE_READ, 0, cmd->lba << cmd->blk_shift, cmd->data_len, cmd->iov, cmd->niov,
+		read_done);
+}
+
+static void
+flush_done(struct be_io *io)
+{
+	struct gw_cmd *cmd = scsi_cmd_of_io(io);
+
+	if (!scsi_io_failed(cmd))
+		read_medium(cmd);
+}
+
+static bool
+wants_fua(const struct gw_cmd *cmd)
+{
+	return cmd->op->cdb_len > 6 && (cmd->cdb[1] & CDB_FUA);
+}
+
+void
+scsi_exec_read(struct gw_cmd *cmd)
+{
+	/* FUA: what is only in the cache goes to the medium before it is read (SBC-4 4.15). */
+	if (!cmd->data_len)
+		scsi_good(cmd);
+	else if (wants_fua(cmd) && scsi_view_of(cmd)->dev->volatile_cache)
+		scsi_io(cmd, BE_FLUSH, 0, 0, 0, NULL, 0, flush_done);
+	else
+		read_medium(cmd);
+}
+
+static void write_piece(struct gw_cmd *cmd);
+
+static void
+write_done(struct be_io *io)
+{
+	struct gw_cmd *cmd = scsi_cmd_of_io(io);
+
+	if (scsi_io_failed(cmd))
+		return;
+	cmd->scratch[0] += io->len;
+	if (cmd->scratch[0] < cmd->out_len)
+		write_piece(cmd);
+	else
+		scsi_good(cmd);
+}
+
+/* scratch[0]: bytes of out_len that are written; a multiple of the block size, as out_len is. */
+static void
+write_piece(struct gw_cmd *cmd)
+{
+	uint64_t done = cmd->scratch[0], skip = done, len;
+	uint8_t flags = wants_fua(cmd) ? BE_FUA : 0;
+	unsigned i = 0;
+
+	while (i < cmd->niov && skip >= cmd->iov[i].iov_len)
+		skip -= cmd->iov[i++].iov_len;
+	if (i == cmd->niov) {
+		scsi_fail(cmd, SENSE_CIU_FIELD);
+		return;
+	}
+	len = GW_MIN(cmd->iov[i].iov_len - skip, cmd->out_len - done);
+	cmd->io_iov[0].iov_base = (uint8_t *)cmd->iov[i].iov_base + skip;
+	cmd->io_iov[0].iov_len = len;
+	scsi_io(cmd, BE_WRITE, flags, (cmd->lba << cmd->blk_shift) + done, len, cmd->io_iov, 1,
+		write_done);
+}
+
+void
+scsi_exec_write(struct gw_cmd *cmd)
+{
+	cmd->scratch[0] = 0;
+	/* Data that did not come although it was announced must not become a short write. */
+	cmd->out_len &= ~((1u << cmd->blk_shift) - 1);
+	if (!cmd->out_len)
+		scsi_good(cmd);
+	else if (cmd->out_len < cmd->data_len)
+		write_piece(cmd);
+	else
+		scsi_io(cmd, BE_WRITE, wants_fua(cmd) ? BE_FUA : 0, cmd->lba << cmd->blk_shift,
+			cmd->data_len, cmd->iov, cmd->niov, write_done);
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Inside the SCSI layer: the logical unit, what each core knows of it, what each nexus keeps of it,
+ * and the helpers that the commands share.
+ */
+#ifndef GW_SCSI_SCSI_PRIV_H
+#define GW_SCSI_SCSI_PRIV_H
+
+#include "gateway/api/cmd.h"
+#include "gateway/api/scsi_dev.h"
+#include "gateway/base/bug.h"
+#include "gateway/base/bytes.h"
+#include "gateway/scsi/op_priv.h"
+
+/* Limits that VPD B0 announces. */
+#define SCSI_WS_BYTES_MAX   (256ull << 20) /* one WRITE SAME */
+#define SCSI_UNMAP_DESC_MAX 256            /* descriptors of one UNMAP */
+#define SCSI_RANGE_STEP \
+	(1ull << 30) /* bytes of one BE_ZERO or BE_UNMAP: an abort waits for one at most */
+
+/* --- unit attentions (SAM-5 5.14): bit n of scsi_itl.ua, the lowest is reported first ------------
+ */
+
+enum scsi_ua {
+	UA_POWER_ON,      /* 29/00 */
+	UA_BUS_RESET,     /* 29/02: target reset */
+	UA_LU_RESET,      /* 29/03 */
+	UA_NEXUS_LOSS,    /* 29/07 */
+	UA_CLEARED,       /* 2F/00: commands cleared by another initiator */
+	UA_MEDIUM,        /* 28/00: not ready to ready change */
+	UA_RES_PREEMPTED, /* 2A/03 */
+	UA_RES_RELEASED,  /* 2A/04 */
+	UA_MODE,          /* 2A/01 */
+	UA_CAPACITY,      /* 2A/09 */
+	UA_INQUIRY,       /* 3F/03 */
+	UA_LUNS,          /* 3F/0E */
+	UA_MAX
+};
+
+/* What a nexus keeps for one LUN. Home: the nexus's core. */
+struct scsi_itl {
+	struct scsi_lu *lu;
+	uint32_t ua; /* pending, 1 << enum scsi_ua */
+};
+
+void scsi_ua_raise(struct scsi_itl *itl, uint32_t mask);
+/* Takes the first pending one: its ASC and ASCQ, 0 if there is none. */
+uint16_t scsi_ua_take(struct scsi_itl *itl);
+/* Raises on all nexuses of this core that see the LU, but for the one with that id. */
+void scsi_ua_raise_lu(struct gw_core *on, const struct scsi_lu *lu, uint32_t mask, uint64_t but);
+/* As SPC-4 6.33 wants it when REPORT LUNS has told the nexus. */
+void scsi_ua_luns_reported(struct gw_nexus *n);
+
+/* --- logical unit -------------------------------------------------------------------------------
+ */
+
+enum scsi_medium {
+	MEDIUM_READY,
+	MEDIUM_NONE,
+	MEDIUM_EJECTED,
+	MEDIUM_OFFLINE,
+	MEDIUM_GONE
+};
+
+/* What all cores know of an LU; constant while a core may read it, replaced by a scsi_change. */
+struct scsi_view {
+	struct scsi_lu_conf conf;
+	struct be_dev *dev;
+	uint64_t nblk;
+	uint64_t holder; /* id of the nexus that holds the SPC-2 reservation, 0: none */
+	uint8_t shift;   /* log2 of the block size */
+	uint8_t medium;  /* enum scsi_medium */
+	uint8_t lbppbe;
+	bool ejected;
+	bool wce, d_sense, swp; /* current mode parameters */
+	bool lbpme, lbprz;
+};
+
+/* An LU on one core; home: that core. Counters are read by anyone. */
+struct scsi_lu_core {
+	_Alignas(GW_CACHELINE) const struct scsi_view *view;
+	struct scsi_lu *lu;
+	struct be_chan *chan;  /* opened by the first command that needs it */
+	struct gw_tour *drain; /* goes on when nothing is inflight or pinned any more */
+	struct gw_hook drain_hook;
+	uint32_t pins; /* task management functions of this core's nexuses that name the LU */
+	_Atomic uint32_t inflight; /* commands in state EXEC */
+	_Atomic uint64_t rd_cmds, rd_bytes, wr_cmds, wr_bytes, errors;
+};
+
+struct scsi_lu {
+	struct gw_core *home;
+	const struct scsi_view *view; /* home core: the newest */
+	struct scsi_view views[2];    /* it, and the one being made */
+	struct scsi_change *changing; /* home core: the one under way */
+	struct gw_list changes;       /* home core: those that wait for it */
+	struct gw_list on_held;       /* home core: list of LUs with a reservation or prevention */
+	struct gw_list prevents;      /* home core: struct scsi_prevent */
+	_Atomic uint32_t nprevent;
+	_Atomic uint64_t bytes;   /* capacity, for reports */
+	uint64_t size;            /* control thread: of the backing store, bytes */
+	struct scsi_lu_conf conf; /* control thread */
+	struct be_dev *dev;       /* control thread */
+	struct scsi_lu_core core[];
+};
+
+/* A nexus that has PREVENT MEDIUM REMOVAL set (SPC-4 6.16). */
+struct scsi_prevent {
+	struct gw_list node;
+	uint64_t nexus;
+};
+
+/* What each core has in GW_SLOT_SCSI. */
+struct scsi_core {
+	struct gw_core *core;
+	struct gw_list nexuses;
+	struct gw_list
+	    held; /* LUs of this home with a reservation or prevention (scsi_lu.on_held) */
+	struct gw_list tmf_waits; /* gw_tmf.node: wait for aborted commands of this core */
+	uint32_t abort_seq;
+	struct gw_list works;      /* free struct scsi_work */
+	struct gw_list work_waits; /* gw_cmd.io.node: commands that wait for one */
+	struct gw_hook work_hook;
+};
+
+static inline struct scsi_core *
+scsi_core_of(const struct gw_core *core)
+{
+	return core->slot[GW_SLOT_SCSI];
+}
+
+static inline const struct scsi_view *
+scsi_view_of(const struct gw_cmd *cmd)
+{
+	return cmd->luc->view;
+}
+
+/*
+ * A change of an LU's view. scsi_change_start() is called on the home core with lu, edit and done
+ * set; changes run one at a time. edit() fills *next, a copy of the newest view, and says whether
+ * it changed; then the new view goes round all cores, raising `ua` on all nexuses but `but`. done()
+ * runs on the home core when every core has it, and owns the change again.
+ */
+struct scsi_change {
+	struct scsi_lu *lu;
+	bool (*edit)(struct scsi_change *ch, struct scsi_view *next);
+	void (*done)(struct scsi_change *ch);
+	void *arg;
+	uint32_t ua;
+	uint64_t but;
+	struct gw_list node;
+	struct gw_tour tour;
+	const struct scsi_view *next;
+};
+
+void scsi_change_start(struct scsi_change *ch);
+/* From the control thread: the same, waiting for it. */
+void scsi_change_sync(struct scsi_change *ch);
+/* Works out what follows from conf, dev and the mode parameters: nblk, medium, lbpme ... */
+void scsi_view_derive(struct scsi_view *v, uint64_t bytes);
+/* Mode parameters as after power on. */
+void scsi_view_defaults(struct scsi_view *v);
+/* Home core: puts the LU on the core's held list, or takes it off, as due. */
+void scsi_lu_hold(struct scsi_lu *lu, bool reserved);
+/* Home core: forgets PREVENT of that nexus, of all with id 0. */
+void scsi_prevent_drop(struct scsi_lu *lu, uint64_t nexus);
+
+/* Own core: fewer users of the LU here; a drain that waits for the last goes on. */
+void scsi_lu_left(struct scsi_lu_core *luc);
+
+/* --- commands at home ---------------------------------------------------------------------------
+ */
+
+/* Sends the command to its LU's home core, where fn runs; it ends in scsi_home_end(). */
+void scsi_home_begin(struct gw_cmd *cmd, void (*fn)(struct gw_cmd *cmd));
+/* Home core: sends the command back to its nexus's core, where it completes. */
+void scsi_home_end(struct gw_cmd *cmd);
+/*
+ * Home core: changes the view on behalf of a command, which then goes home and completes with the
+ * status that is set. edit() may set another (scsi_check). BUSY if there is no memory.
+ */
+void scsi_home_change(struct gw_cmd *cmd, bool (*edit)(struct scsi_change *, struct scsi_view *));
+static inline struct gw_cmd *
+scsi_change_cmd(const struct scsi_change *ch)
+{
+	return ch->arg;
+}
+
+/* --- nexus and aborting -------------------------------------------------------------------------
+ */
+
+/* The itl of that LUN number, NULL if the nexus does not see it. Own core. */
+struct scsi_itl *scsi_itl_find(const struct gw_nexus *n, uint64_t lun);
+/* Own core. What is not yet executing goes back at once. */
+void scsi_cmd_abort(struct gw_cmd *cmd, enum gw_abort how);
+/* Own core: an aborted command has left the backend. */
+void scsi_tmf_cmd_gone(struct scsi_core *sc, const struct gw_cmd *cmd);
+/* Own core: a nexus that closes goes on if nothing of it is left. */
+void scsi_nexus_left(struct gw_nexus *n);
+
+/* --- sense: sense.c ------------------------------------------------------------------------------
+ */
+
+/* Sense key and ASC/ASCQ in one number: SENSE(5, 0x2400). */
+#define SENSE(key, ascq) ((uint32_t)(key) << 16 | (ascq))
+
+#define SENSE_INVALID_OPCODE  SENSE(0x5, 0x2000)
+#define SENSE_LBA_RANGE       SENSE(0x5, 0x2100)
+#define SENSE_CDB_FIELD       SENSE(0x5, 0x2400)
+#define SENSE_LUN_UNSUPPORTED SENSE(0x5, 0x2500)
+#define SENSE_PARAM_FIELD     SENSE(0x5, 0x2600)
+#define SENSE_PARAM_LENGTH    SENSE(0x5, 0x1a00)
+#define SENSE_NO_SAVING       SENSE(0x5, 0x3900)
+#define SENSE_PREVENTED       SENSE(0x5, 0x5302)
+#define SENSE_CIU_FIELD       SENSE(0x5, 0x0e03)
+#define SENSE_NO_MEDIUM       SENSE(0x2, 0x3a00)
+#define SENSE_TRAY_OPEN       SENSE(0x2, 0x3a02)
+#define SENSE_NOT_READY       SENSE(0x2, 0x0400)
+#define SENSE_MANUAL          SENSE(0x2, 0x0403)
+#define SENSE_WRITE_PROTECTED SENSE(0x7, 0x2700)
+#define SENSE_SW_PROTECTED    SENSE(0x7, 0x2702)
+#define SENSE_NO_SPACE        SENSE(0x7, 0x2707)
+#define SENSE_READ_ERROR      SENSE(0x3, 0x1100)
+#define SENSE_WRITE_ERROR     SENSE(0x3, 0x0c00)
+#define SENSE_MISCOMPARE      SENSE(0xe, 0x1d00)
+
+/* Writes sense data of either format to buf (at least 32 bytes); bytes written. */
+uint8_t scsi_sense_build(uint8_t *buf, bool descriptor, uint32_t sense);
+
+/* The command ends in CHECK CONDITION; nothing was moved. They do not complete it. */
+void scsi_check(struct gw_cmd *cmd, uint32_t sense);
+void scsi_check_info(struct gw_cmd *cmd, uint32_t sense, uint64_t info);
+/* 5/2400 with a pointer to the CDB's byte and, unless negative, the field's highest bit. */
+void scsi_check_cdb(struct gw_cmd *cmd, unsigned byte, int bit);
+/* 5/2600, the same for the parameter list. */
+void scsi_check_param(struct gw_cmd *cmd, unsigned byte, int bit);
+/* The answer for an error of the backend; st is not BE_OK. */
+void scsi_check_be(struct gw_cmd *cmd, uint8_t be_op, uint8_t st, uint64_t lba);
+/* The sense of an LU that is not ready; 0 if it is. */
+uint32_t scsi_medium_sense(const struct scsi_view *v);
+
+/* --- data and backend: data.c --------------------------------------------------------------------
+ */
+
+/* Copies n bytes to offset off of the data-in buffer; what does not fit is cut. */
+void scsi_in_put(const struct gw_cmd *cmd, uint64_t off, const void *src, size_t n);
+/* Completes with GOOD and the first `avail` bytes, which are in the buffer as far as they fit. */
+void scsi_in_done(struct gw_cmd *cmd, uint64_t avail);
+/* Both for a small answer. */
+void scsi_in(struct gw_cmd *cmd, const void *src, size_t n);
+/* Reads n bytes of the data-out at off; false if they did not all arrive. */
+bool scsi_out_get(const struct gw_cmd *cmd, uint64_t off, void *dst, size_t n);
+/* GOOD without data-in; for data-out `moved` is data_len. Completes. */
+void scsi_good(struct gw_cmd *cmd);
+/* Completes with what scsi_check() has set. */
+void scsi_fail(struct gw_cmd *cmd, uint32_t sense);
+
+/*
+ * Submits one I/O of the command (cmd->io): the range is checked against the newest view, the
+ * channel opened if need be. done() runs later unless false: the command has been completed with a
+ * sense. flags: BE_FUA is added where the write cache is off.
+ */
+bool scsi_io(struct gw_cmd *cmd, uint8_t op, uint8_t flags, uint64_t off, uint64_t len,
+	     const struct iovec *iov, unsigned niov, void (*done)(struct be_io *io));
+/*
+ * In done(): true if the I/O has failed or the command was aborted; it is then completed. lba is
+ * what goes into INFORMATION.
+ */
+bool scsi_io_failed(struct gw_cmd *cmd);
+
+static inline struct gw_cmd *
+scsi_cmd_of_io(struct be_io *io)
+{
+	return gw_container(io, struct gw_cmd, io);
+}
+
+/* --- work memory: work.c
+ * -------------------------------------------------------------------------- */
+
+#define SCSI_WORK_SIZE (128u << 10)
+
+struct scsi_work {
+	struct gw_list node;
+	uint8_t *mem; /* SCSI_WORK_SIZE bytes, page-aligned */
+	struct iovec iov;
+};
+
+/* Gives cmd->work, now or when one is free, then calls run(cmd). It goes back at completion. */
+void scsi_work_get(struct gw_cmd *cmd, void (*run)(struct gw_cmd *cmd));
+void scsi_work_put(struct gw_cmd *cmd);
+int scsi_works_init(struct scsi_core *sc);
+void scsi_works_fini(struct scsi_core *sc);
+
+/* --- VPD and INQUIRY
+ * ------------------------------------------------------------------------------ */
+
+#define SCSI_INQUIRY_MAX 1024
+
+/* Fills page (SCSI_INQUIRY_MAX zeroed bytes); its length, 0 if the page does not exist. */
+unsigned scsi_vpd_page(const struct gw_cmd *cmd, uint8_t code, uint8_t *page);
+/* Peripheral qualifier and device type for the LUN that the command names. */
+uint8_t scsi_peripheral(const struct gw_cmd *cmd);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Sense data in both formats (SPC-4 4.5), and which error of the backend becomes which sense. */
+#include "gateway/scsi/scsi_priv.h"
+
+#define POINTER_CDB 0x40
+#define POINTER_BIT 0x08
+
+struct sense {
+	uint32_t code; /* SENSE() */
+	bool has_info;
+	uint64_t info;
+	uint8_t pointer[3]; /* sense key specific: field pointer; [0] == 0: none */
+};
+
+static uint8_t
+build_fixed(uint8_t *b, const struct sense *s)
+{
+	memset(b, 0, 18);
+	b[0] = 0x70;
+	b[2] = (uint8_t)(s->code >> 16);
+	if (s->has_info && s->info <= UINT32_MAX) {
+		b[0] |= 0x80;
+		gw_put_be32(b + 3, (uint32_t)s->info);
+	}
+	b[7] = 10;
+	gw_put_be16(b + 12, (uint16_t)s->code);
+	memcpy(b + 15, s->pointer, 3);
+	return 18;
+}
+
+static uint8_t
+build_descriptor(uint8_t *b, const struct sense *s)
+{
+	uint8_t *d = b + 8;
+
+	memset(b, 0, 32);
+	b[0] = 0x72;
+	b[1] = (uint8_t)(s->code >> 16);
+	gw_put_be16(b + 2, (uint16_t)s->code);
+	if (s->has_info) {
+		d[1] = 10;
+		d[2] = 0x80;
+		gw_put_be64(d + 4, s->info);
+		d += 12;
+	}
+	if (s->pointer[0]) {
+		d[0] = 2;
+		d[1] = 6;
+		memcpy(d + 4, s->pointer, 3);
+		d += 8;
+	}
+	b[7] = (uint8_t)(d - b - 8);
+	return (uint8_t)(d - b);
+}
+
+uint8_t
+scsi_sense_build(uint8_t *buf, bool descriptor, uint32_t sense)
+{
+	struct sense s = {.code = sense};
+
+	return descriptor ? build_descriptor(buf, &s) : build_fixed(buf, &s);
+}
+
+static void
+check(struct gw_cmd *cmd, const struct sense *s)
+{
+	bool descriptor = cmd->luc && scsi_view_of(cmd)->d_sense;
+
+	cmd->status = SAM_CHECK_CONDITION;
+	cmd->sense_len = descriptor ? build_descriptor(cmd->sense, s) : build_fixed(cmd->sense, s);
+	cmd->in_len = 0;
+	cmd->moved = 0;
+}
+
+void
+scsi_check(struct gw_cmd *cmd, uint32_t sense)
+{
+	check(cmd, &(struct sense){.code = sense});
+}
+
+void
+scsi_check_info(struct gw_cmd *cmd, uint32_t sense, uint64_t info)
+{
+	check(cmd, &(struct sense){.code = sense, .has_info = true, .info = info});
+}
+
+static void
+check_field(struct gw_cmd *cmd, uint32_t code, uint8_t where, unsigned byte, int bit)
+{
+	struct sense s = {.code = code, .pointer = {(uint8_t)(0x80 | where)}};
+
+	if (bit >= 0)
+		s.pointer[0] |= (uint8_t)(POINTER_BIT | bit);
+	gw_put_be16(s.pointer + 1, (uint16_t)byte);
+	check(cmd, &s);
+}
+
+void
+scsi_check_cdb(struct gw_cmd *cmd, unsigned byte, int bit)
+{
+	check_field(cmd, SENSE_CDB_FIELD, POINTER_CDB, byte, bit);
+}
+
+void
+scsi_check_param(struct gw_cmd *cmd, unsigned byte, int bit)
+{
+	check_field(cmd, SENSE_PARAM_FIELD, 0, byte, bit);
+}
+
+void
+scsi_check_be(struct gw_cmd *cmd, uint8_t be_op, uint8_t st, uint64_t lba)
+{
+	static const uint32_t codes[BE_ST_MAX] = {
+	    [BE_ENOSPC] = SENSE_NO_SPACE,       [BE_ERANGE] = SENSE_LBA_RANGE,
+	    [BE_EROFS] = SENSE_WRITE_PROTECTED, [BE_ENOTSUP] = SENSE_INVALID_OPCODE,
+	    [BE_EGONE] = SENSE_NOT_READY,
+	};
+
+	if (st == BE_EBUSY) {
+		cmd->status = SAM_BUSY;
+		cmd->in_len = cmd->moved = 0;
+	} else if (st < BE_ST_MAX && codes[st]) {
+		scsi_check(cmd, codes[st]);
+	} else if (be_op == BE_FLUSH) {
+		scsi_check(cmd, SENSE_WRITE_ERROR);
+	} else {
+		scsi_check_info(cmd, be_op == BE_READ ? SENSE_READ_ERROR : SENSE_WRITE_ERROR, lba);
+	}
+}
+
+uint32_t
+scsi_medium_sense(const struct scsi_view *v)
+{
+	switch (v->medium) {
+	case MEDIUM_READY:
+		return 0;
+	case MEDIUM_EJECTED:
+		return SENSE_TRAY_OPEN;
+	case MEDIUM_OFFLINE:
+		return v->conf.removable ? SENSE_NO_MEDIUM : SENSE_MANUAL;
+	case MEDIUM_GONE:
+		return SENSE_NOT_READY;
+	default:
+		return SENSE_NO_MEDIUM;
+	}
+}

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Task management (SAM-5 7, RFC 7143 4.2.3). A function marks the commands that it ends, on one
+ * core or all of them; a marked command that a backend holds is waited for, because until it comes
+ * back it can still reach the medium. Then resets put the LUs' state back, and the function is
+ * done.
+ */
+#include <stdlib.h>
+
+#include "gateway/core/stats.h"
+#include "gateway/scsi/scsi_priv.h"
+
+/* A reset's own memory. Of the target's LUNs, one is reset at a time. */
+struct scsi_reset {
+	struct scsi_change ch;
+	struct gw_tmf *tmf;
+	struct gw_tour close;
+	uint32_t tid;
+};
+
+static bool
+is_target_reset(const struct gw_tmf *tmf)
+{
+	return tmf->fn == GW_TMF_TARGET_WARM_RESET || tmf->fn == GW_TMF_TARGET_COLD_RESET;
+}
+
+/* --- marking
+ * ---------------------------------------------------------------------------------------- */
+
+void
+scsi_cmd_abort(struct gw_cmd *cmd, enum gw_abort how)
+{
+	struct gw_nexus *n = cmd->nexus;
+
+	if (cmd->aborted)
+		return;
+	cmd->aborted = (uint8_t)how;
+	cmd->abort_seq = ++scsi_core_of(n->core)->abort_seq;
+	gw_stat_add(n->core->stats->cmds_aborted, 1);
+	if (cmd->state != GW_CMD_NEW)
+		return;
+	cmd->state = GW_CMD_DONE;
+	cmd->status = SAM_TASK_ABORTED;
+	gw_list_del(&cmd->on_nexus);
+	n->xport->respond(cmd);
+	scsi_nexus_left(n);
+}
+
+/* pass keeps the target's number. */
+static bool
+concerns(const struct gw_tmf *tmf, const struct gw_cmd *cmd)
+{
+	switch (tmf->fn) {
+	case GW_TMF_ABORT_TASK:
+		return cmd == tmf->task;
+	case GW_TMF_ABORT_TASK_SET:
+	case GW_TMF_QUERY_TASK_SET:
+		return cmd->lu == tmf->lu && cmd->nexus == tmf->nexus;
+	case GW_TMF_CLEAR_TASK_SET:
+	case GW_TMF_LU_RESET:
+		return cmd->lu == tmf->lu;
+	default:
+		return cmd->nexus->target->tid == tmf->pass;
+	}
+}
+
+static void
+raise_attentions(const struct gw_tmf *tmf, struct gw_nexus *n, bool cleared)
+{
+	struct scsi_itl *itl;
+
+	if (is_target_reset(tmf)) {
+		for (uint32_t i = 0; n->target->tid == tmf->pass && i < n->nitl; i++)
+			scsi_ua_raise(&n->itl[i], 1u << UA_BUS_RESET);
+		return;
+	}
+	if (n->target->tid != tmf->lu->core[n->core->id].view->conf.tid)
+		return;
+	itl = scsi_itl_find(n, tmf->lun);
+	if (!itl || itl->lu != tmf->lu)
+		return;
+	if (tmf->fn == GW_TMF_LU_RESET)
+		scsi_ua_raise(itl, 1u << UA_LU_RESET);
+	else if (cleared && n != tmf->nexus) /* TAS is 0 (SAM-5 5.14.6) */
+		scsi_ua_raise(itl, 1u << UA_CLEARED);
+}
+
+static void
+mark_visit(struct gw_core *on, struct gw_tour *t)
+{
+	struct gw_tmf *tmf = gw_container(t, struct gw_tmf, tour);
+
+	gw_list_each_safe (n, &scsi_core_of(on)->nexuses, struct gw_nexus, node) {
+		bool any = false;
+
+		gw_list_each_safe (cmd, &n->cmds, struct gw_cmd, on_nexus) {
+			if (!concerns(tmf, cmd))
+				continue;
+			any = true;
+			scsi_cmd_abort(cmd, GW_ABORT_QUIET);
+		}
+		raise_attentions(tmf, n, any);
+	}
+	gw_tour_next(t);
+}
+
+/* --- waiting
+ * ------------------------------------------------------------------------------------------ */
+
+static bool
+is_local(const struct gw_tmf *tmf)
+{
+	return tmf->fn == GW_TMF_ABORT_TASK || tmf->fn == GW_TMF_ABORT_TASK_SET;
+}
+
+static void finish(struct gw_tmf *tmf, enum gw_tmf_rsp rsp);
+
+static void
+core_is_clear(struct gw_tmf *tmf)
+{
+	if (is_local(tmf))
+		finish(tmf, GW_TMF_COMPLETE);
+	else
+		gw_tour_next(&tmf->tour);
+}
+
+/* Waits for those aborted up to now; what later functions abort is their business. */
+static void
+wait_on(struct scsi_core *sc, struct gw_tmf *tmf)
+{
+	tmf->left = 0;
+	tmf->seq = sc->abort_seq;
+	gw_list_each (n, &sc->nexuses, struct gw_nexus, node)
+		gw_list_each (cmd, &n->cmds, struct gw_cmd, on_nexus)
+			tmf->left += cmd->aborted && concerns(tmf, cmd);
+	if (tmf->left)
+		gw_list_add_tail(&sc->tmf_waits, &tmf->node);
+	else
+		core_is_clear(tmf);
+}
+
+void
+scsi_tmf_cmd_gone(struct scsi_core *sc, const struct gw_cmd *cmd)
+{
+	gw_list_each_safe (tmf, &sc->tmf_waits, struct gw_tmf, node) {
+		if ((int32_t)(cmd->abort_seq - tmf->seq) > 0 || !concerns(tmf, cmd) || --tmf->left)
+			continue;
+		gw_list_del(&tmf->node);
+		core_is_clear(tmf);
+	}
+}
+
+static void
+wait_visit(struct gw_core *on, struct gw_tour *t)
+{
+	wait_on(scsi_core_of(on), gw_container(t, struct gw_tmf, tour));
+}
+
+/* --- the end
+ * ------------------------------------------------------------------------------------------ */
+
+static void
+unpin(struct gw_tmf *tmf)
+{
+	struct scsi_lu_core *luc;
+
+	if (!tmf->lu)
+		return;
+	luc = &tmf->lu->core[tmf->nexus->core->id];
+	tmf->lu = NULL;
+	luc->pins--;
+	scsi_lu_left(luc);
+}
+
+static void
+pin(struct gw_tmf *tmf, struct scsi_lu *lu)
+{
+	tmf->lu = lu;
+	lu->core[tmf->nexus->core->id].pins++;
+}
+
+static void
+close_visit(struct gw_core *on, struct gw_tour *t)
+{
+	struct scsi_reset *r = gw_container(t, struct scsi_reset, close);
+
+	gw_list_each_safe (n, &scsi_core_of(on)->nexuses, struct gw_nexus, node)
+		if (n->target->tid == r->tid && !n->closing)
+			n->xport->close(n, GW_WHY_COLD_RESET);
+	gw_tour_next(t);
+}
+
+static void
+closed_all(struct gw_tour *t)
+{
+	free(gw_container(t, struct scsi_reset, close));
+}
+
+static void
+deliver(struct gw_core *on, struct gw_msg *msg)
+{
+	struct gw_tmf *tmf = gw_container(msg, struct gw_tmf, msg);
+	bool cold = tmf->fn == GW_TMF_TARGET_COLD_RESET && tmf->rsp == GW_TMF_COMPLETE;
+	struct scsi_reset *r = tmf->reset;
+	struct gw_nexus *n = tmf->nexus;
+
+	tmf->done(tmf);
+	n->tmfs--;
+	scsi_nexus_left(n);
+	if (cold)
+		gw_tour_start(&r->close, close_visit, closed_all);
+	else
+		free(r);
+}
+
+static void
+finish(struct gw_tmf *tmf, enum gw_tmf_rsp rsp)
+{
+	unpin(tmf);
+	tmf->rsp = (uint8_t)rsp;
+	tmf->msg.fn = deliver;
+	gw_send(tmf->nexus->core, &tmf->msg);
+}
+
+/* --- resets
+ * ------------------------------------------------------------------------------------------- */
+
+static bool
+edit_reset(struct scsi_change *ch, struct scsi_view *next)
+{
+	const struct scsi_view *was = ch->lu->view;
+
+	scsi_view_defaults(next);
+	next->holder = 0;
+	scsi_prevent_drop(ch->lu, 0);
+	scsi_lu_hold(ch->lu, false);
+	return was->holder || was->wce != next->wce || was->d_sense != next->d_sense ||
+	       was->swp != next->swp;
+}
+
+static void lu_is_reset(struct gw_core *on, struct gw_msg *msg);
+
+static void
+reset_changed(struct scsi_change *ch)
+{
+	struct gw_tmf *tmf = gw_container(ch, struct scsi_reset, ch)->tmf;
+
+	tmf->msg.fn = lu_is_reset;
+	gw_send(tmf->nexus->core, &tmf->msg);
+}
+
+static void
+reset_at_home(struct gw_core *on, struct gw_msg *msg)
+{
+	struct gw_tmf *tmf = gw_container(msg, struct gw_tmf, msg);
+	struct scsi_change *ch = &tmf->reset->ch;
+
+	*ch = (struct scsi_change){.lu = tmf->lu, .edit = edit_reset, .done = reset_changed};
+	scsi_change_start(ch);
+}
+
+static void
+reset_lu(struct gw_tmf *tmf)
+{
+	tmf->msg.fn = reset_at_home;
+	gw_send(tmf->lu->home, &tmf->msg);
+}
+
+/* The configuration may change between two LUNs: each is looked for in what the nexus sees now. */
+static void
+reset_next(struct gw_tmf *tmf)
+{
+	const struct gw_target *t = tmf->nexus->target;
+
+	for (uint32_t i = 0; i < t->nlun; i++) {
+		if (t->lun[i].lun < tmf->at)
+			continue;
+		tmf->at = t->lun[i].lun + 1;
+		pin(tmf, t->lun[i].lu);
+		reset_lu(tmf);
+		return;
+	}
+	finish(tmf, GW_TMF_COMPLETE);
+}
+
+static void
+lu_is_reset(struct gw_core *on, struct gw_msg *msg)
+{
+	struct gw_tmf *tmf = gw_container(msg, struct gw_tmf, msg);
+
+	if (tmf->fn == GW_TMF_LU_RESET) {
+		finish(tmf, GW_TMF_COMPLETE);
+		return;
+	}
+	unpin(tmf);
+	reset_next(tmf);
+}
+
+static void
+all_clear(struct gw_tour *t)
+{
+	struct gw_tmf *tmf = gw_container(t, struct gw_tmf, tour);
+
+	if (tmf->fn == GW_TMF_LU_RESET)
+		reset_lu(tmf);
+	else if (is_target_reset(tmf))
+		reset_next(tmf);
+	else
+		finish(tmf, GW_TMF_COMPLETE);
+}
+
+static void
+marked(struct gw_tour *t)
+{
+	gw_tour_start(t, wait_visit, all_clear);
+}
+
+/* --- the functions
+ * ------------------------------------------------------------------------------------ */
+
+static bool
+is_live(const struct gw_cmd *cmd)
+{
+	return cmd && (cmd->state == GW_CMD_NEW || cmd->state == GW_CMD_EXEC);
+}
+
+static void
+abort_task(struct gw_tmf *tmf)
+{
+	if (!is_live(tmf->task)) {
+		finish(tmf, GW_TMF_NO_TASK);
+		return;
+	}
+	scsi_cmd_abort(tmf->task, GW_ABORT_QUIET);
+	wait_on(scsi_core_of(tmf->nexus->core), tmf);
+}
+
+static void
+abort_task_set(struct gw_tmf *tmf)
+{
+	gw_list_each_safe (cmd, &tmf->nexus->cmds, struct gw_cmd, on_nexus)
+		if (concerns(tmf, cmd))
+			scsi_cmd_abort(cmd, GW_ABORT_QUIET);
+	wait_on(scsi_core_of(tmf->nexus->core), tmf);
+}
+
+static void
+query_task_set(struct gw_tmf *tmf)
+{
+	bool any = false;
+
+	gw_list_each (cmd, &tmf->nexus->cmds, struct gw_cmd, on_nexus)
+		any |= concerns(tmf, cmd);
+	finish(tmf, any ? GW_TMF_SUCCEEDED : GW_TMF_COMPLETE);
+}
+
+static bool
+get_reset(struct gw_tmf *tmf)
+{
+	tmf->reset = calloc(1, sizeof(*tmf->reset));
+	if (!tmf->reset) {
+		finish(tmf, GW_TMF_REJECTED);
+		return false;
+	}
+	tmf->reset->tmf = tmf;
+	tmf->reset->tid = tmf->nexus->target->tid;
+	return true;
+}
+
+static bool
+find_lu(struct gw_tmf *tmf)
+{
+	struct scsi_itl *itl = scsi_itl_find(tmf->nexus, tmf->lun);
+
+	if (!itl) {
+		finish(tmf, GW_TMF_NO_LUN);
+		return false;
+	}
+	pin(tmf, itl->lu);
+	return true;
+}
+
+void
+scsi_tmf(struct gw_tmf *tmf)
+{
+	struct gw_nexus *n = tmf->nexus;
+
+	n->tmfs++;
+	gw_stat_add(n->core->stats->tmfs, 1);
+	gw_list_init(&tmf->node);
+	tmf->pass = n->target->tid;
+	tmf->at = 0;
+	tmf->lu = NULL;
+	tmf->reset = NULL;
+	memset(tmf->info, 0, sizeof(tmf->info));
+	switch (tmf->fn) {
+	case GW_TMF_ABORT_TASK:
+		abort_task(tmf);
+		break;
+	case GW_TMF_ABORT_TASK_SET:
+		if (find_lu(tmf))
+			abort_task_set(tmf);
+		break;
+	case GW_TMF_LU_RESET:
+		if (find_lu(tmf) && get_reset(tmf))
+			gw_tour_start(&tmf->tour, mark_visit, marked);
+		break;
+	case GW_TMF_CLEAR_TASK_SET:
+		if (find_lu(tmf))
+			gw_tour_start(&tmf->tour, mark_visit, marked);
+		break;
+	case GW_TMF_TARGET_WARM_RESET:
+	case GW_TMF_TARGET_COLD_RESET:
+		if (get_reset(tmf))
+			gw_tour_start(&tmf->tour, mark_visit, marked);
+		break;
+	case GW_TMF_QUERY_TASK:
+		finish(tmf, is_live(tmf->task) ? GW_TMF_SUCCEEDED : GW_TMF_COMPLETE);
+		break;
+	case GW_TMF_QUERY_TASK_SET:
+		if (find_lu(tmf))
+			query_task_set(tmf);
+		break;
+	case GW_TMF_TASK_REASSIGN:
+		finish(tmf, GW_TMF_REASSIGN_UNSUPPORTED);
+		break;
+	default:
+		finish(tmf, GW_TMF_UNSUPPORTED);
+	}
+}
