@@ -1,0 +1,690 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The SCSI layer on a bench: two simulated cores in one thread, whose messages, tours and hooks run
+ * when rig_run() is called, a stub backend in memory that can hold its I/O back or fail it, and a
+ * stub transport. Nothing here depends on time.
+ */
+#ifndef TESTS_UNIT_SCSI_RIG_H
+#define TESTS_UNIT_SCSI_RIG_H
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/api/cmd.h"
+#include "gateway/api/scsi_dev.h"
+#include "gateway/base/bug.h"
+#include "gateway/base/bytes.h"
+#include "gateway/scsi/scsi_priv.h"
+
+#define RIG_CORES  2
+#define RIG_BLOCKS 65536ull
+#define RIG_UNUSED __attribute__((unused))
+
+/* --- cores
+ * ---------------------------------------------------------------------------------------- */
+
+static struct {
+	struct gw_core core[RIG_CORES];
+	struct gw_core_stats stats[RIG_CORES];
+	struct gw_msg *head[RIG_CORES], **tail[RIG_CORES];
+	struct gw_core *self;
+	struct gw_list pending; /* be_io.node */
+	bool hold;              /* the backend keeps its I/O */
+	uint8_t fail[BE_OP_MAX];
+	unsigned submitted[BE_OP_MAX], chans, dev_closes;
+	uint8_t last_flags;
+	uint64_t largest;
+} rig;
+
+unsigned
+gw_ncores(void)
+{
+	return RIG_CORES;
+}
+
+struct gw_core *
+gw_core_at(unsigned id)
+{
+	return &rig.core[id];
+}
+
+struct gw_core *
+gw_core_self(void)
+{
+	return rig.self;
+}
+
+void
+gw_send(struct gw_core *to, struct gw_msg *msg)
+{
+	msg->next = NULL;
+	*rig.tail[to->id] = msg;
+	rig.tail[to->id] = &msg->next;
+}
+
+void
+gw_at_kick(struct gw_core *core, struct gw_hook *h)
+{
+	if (h->armed)
+		return;
+	h->armed = true;
+	gw_list_add_tail(&core->kick, &h->node);
+}
+
+void
+gw_hook_disarm(struct gw_hook *h)
+{
+	gw_list_del(&h->node);
+	h->armed = false;
+}
+
+static void
+rig_tour_end(struct gw_core *on, struct gw_msg *msg)
+{
+	struct gw_tour *t = gw_container(msg, struct gw_tour, msg);
+
+	t->done(t);
+}
+
+static void
+rig_tour_visit(struct gw_core *on, struct gw_msg *msg)
+{
+	struct gw_tour *t = gw_container(msg, struct gw_tour, msg);
+
+	t->visit(on, t);
+}
+
+void
+gw_tour_next(struct gw_tour *t)
+{
+	if (++t->at < RIG_CORES) {
+		t->msg.fn = rig_tour_visit;
+		gw_send(&rig.core[t->at], &t->msg);
+	} else if (t->home) {
+		t->msg.fn = rig_tour_end;
+		gw_send(t->home, &t->msg);
+	}
+}
+
+void
+gw_tour_start(struct gw_tour *t, void (*visit)(struct gw_core *, struct gw_tour *),
+	      void (*done)(struct gw_tour *))
+{
+	BUG(!rig.self);
+	t->home = rig.self;
+	t->at = 0;
+	t->visit = visit;
+	t->done = done;
+	t->msg.fn = rig_tour_visit;
+	gw_send(&rig.core[0], &t->msg);
+}
+
+static bool
+rig_turn(struct gw_core *core)
+{
+	struct gw_msg *msg = rig.head[core->id];
+	struct gw_hook *h;
+
+	rig.self = core;
+	if (msg) {
+		rig.head[core->id] = msg->next;
+		if (!msg->next)
+			rig.tail[core->id] = &rig.head[core->id];
+		msg->fn(core, msg);
+	} else if ((h = gw_list_first(&core->kick, struct gw_hook, node))) {
+		gw_hook_disarm(h);
+		h->fn(h);
+	} else {
+		rig.self = NULL;
+		return false;
+	}
+	rig.self = NULL;
+	return true;
+}
+
+/* Completes the oldest I/O that the backend holds; false if there is none. */
+static bool rig_io_one(void);
+
+/* Runs everything until nothing is left to do (but what the backend holds). */
+static void
+rig_run(void)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (unsigned i = 0; i < RIG_CORES; i++)
+			while (rig_turn(&rig.core[i]))
+				more = true;
+		while (!rig.hold && rig_io_one())
+			more = true;
+	}
+}
+
+void
+gw_tour_sync(struct gw_tour *t, void (*visit)(struct gw_core *, struct gw_tour *))
+{
+	BUG(rig.self);
+	t->home = NULL;
+	t->at = 0;
+	t->visit = visit;
+	t->msg.fn = rig_tour_visit;
+	gw_send(&rig.core[0], &t->msg);
+	rig_run();
+	BUG(t->at < RIG_CORES);
+}
+
+void
+gw_run_sync(struct gw_core *on, void (*fn)(struct gw_core *, void *), void *arg)
+{
+	rig_run();
+	rig.self = on;
+	fn(on, arg);
+	rig.self = NULL;
+}
+
+/* --- backend
+ * -------------------------------------------------------------------------------------- */
+
+struct rig_dev {
+	struct be_dev dev;
+	uint8_t *mem;
+};
+
+int
+be_chan_open(struct be_dev *dev, struct gw_core *core, struct be_chan **chan)
+{
+	*chan = calloc(1, sizeof(**chan));
+	(*chan)->dev = dev;
+	(*chan)->core = core;
+	rig.chans++;
+	return 0;
+}
+
+void
+be_chan_close(struct be_chan *chan)
+{
+	BUG(chan->inflight);
+	rig.chans--;
+	free(chan);
+}
+
+void
+be_dev_close(struct be_dev *dev)
+{
+	struct rig_dev *d = (struct rig_dev *)dev;
+
+	rig.dev_closes++;
+	free(d->mem);
+	free(d);
+}
+
+void
+be_submit(struct be_chan *chan, struct be_io *io)
+{
+	uint64_t sum = 0;
+
+	BUG(!gw_range_ok(io->off, io->len, chan->dev->size));
+	BUG(io->off % chan->dev->io_align || io->len % chan->dev->io_align);
+	for (unsigned i = 0; i < io->niov; i++)
+		sum += io->iov[i].iov_len;
+	BUG((io->op == BE_READ || io->op == BE_WRITE) && (sum != io->len || !sum));
+	io->chan = chan;
+	chan->inflight++;
+	rig.submitted[io->op]++;
+	rig.last_flags = io->flags;
+	rig.largest = GW_MAX(rig.largest, io->len);
+	gw_list_add_tail(&rig.pending, &io->node);
+}
+
+static void
+rig_move(struct be_io *io)
+{
+	struct rig_dev *d = (struct rig_dev *)io->chan->dev;
+	uint8_t *at = d->mem ? d->mem + io->off : NULL;
+
+	if (io->op == BE_ZERO || io->op == BE_UNMAP) {
+		if (at)
+			memset(at, 0, io->len);
+		return;
+	}
+	for (unsigned i = 0; i < io->niov; i++) {
+		if (!at) {
+			if (io->op == BE_READ)
+				memset(io->iov[i].iov_base, 0, io->iov[i].iov_len);
+			continue;
+		}
+		if (io->op == BE_READ)
+			memcpy(io->iov[i].iov_base, at, io->iov[i].iov_len);
+		else
+			memcpy(at, io->iov[i].iov_base, io->iov[i].iov_len);
+		at += io->iov[i].iov_len;
+	}
+}
+
+static bool
+rig_io_one(void)
+{
+	struct be_io *io = gw_list_first(&rig.pending, struct be_io, node);
+
+	if (!io)
+		return false;
+	gw_list_del(&io->node);
+	io->st = rig.fail[io->op];
+	if (io->st == BE_OK)
+		rig_move(io);
+	io->chan->inflight--;
+	rig.self = io->chan->core;
+	io->chan = NULL;
+	io->done(io);
+	rig.self = NULL;
+	return true;
+}
+
+/* blocks * 512 bytes; without memory (huge sizes) reads give zeroes. */
+RIG_UNUSED static struct be_dev *
+rig_dev_new(uint64_t bytes, bool with_memory)
+{
+	struct rig_dev *d = calloc(1, sizeof(*d));
+
+	d->dev.size = bytes;
+	d->dev.io_align = 1;
+	d->dev.dma_align = 1;
+	d->dev.phys_block = 4096;
+	d->dev.unmap_align = 4096;
+	d->dev.unmap_zeroes = true;
+	d->dev.volatile_cache = true;
+	if (with_memory)
+		d->mem = calloc(1, bytes);
+	return &d->dev;
+}
+
+RIG_UNUSED static uint8_t *
+rig_mem(struct scsi_lu *lu)
+{
+	return ((struct rig_dev *)scsi_lu_dev(lu))->mem;
+}
+
+/* --- transport
+ * ------------------------------------------------------------------------------------ */
+
+struct rig_cmd {
+	struct gw_cmd cmd;
+	struct iovec iov[2];
+	uint8_t *buf;
+	unsigned responses;
+	bool refused; /* by scsi_begin() */
+};
+
+static unsigned rig_closes;
+
+static void
+rig_respond(struct gw_cmd *cmd)
+{
+	struct rig_cmd *c = gw_container(cmd, struct rig_cmd, cmd);
+
+	BUG(rig.self != cmd->nexus->core);
+	c->responses++;
+}
+
+static void
+rig_close(struct gw_nexus *n, enum gw_why why)
+{
+	rig_closes++;
+}
+
+static const struct gw_xport_ops rig_xport = {
+    .name = "rig", .respond = rig_respond, .close = rig_close};
+
+static unsigned rig_closed_count;
+
+static void
+rig_closed(struct gw_nexus *n)
+{
+	rig_closed_count++;
+}
+
+RIG_UNUSED static struct gw_nexus *
+rig_nexus(unsigned core, const struct gw_target *t)
+{
+	struct gw_nexus *n = calloc(1, sizeof(*n));
+
+	n->core = &rig.core[core];
+	n->xport = &rig_xport;
+	n->target = t;
+	n->tpgt = t->tpgt;
+	n->closed = rig_closed;
+	strcpy(n->initiator, "iqn.2026-01.example:host");
+	BUG(scsi_nexus_open(n));
+	return n;
+}
+
+RIG_UNUSED static void
+rig_nexus_close(struct gw_nexus *n)
+{
+	unsigned was = rig_closed_count;
+
+	rig.self = n->core;
+	scsi_nexus_close(n);
+	rig.self = NULL;
+	rig_run();
+	BUG(rig_closed_count != was + 1);
+	free(n);
+}
+
+static unsigned
+rig_cdb_len(uint8_t opcode)
+{
+	static const uint8_t len[8] = {6, 10, 10, 16, 16, 12, 16, 16};
+
+	return len[opcode >> 5];
+}
+
+/* Begins a command with its CDB in hex and data-out of edtl bytes; data in or out goes to buf. */
+RIG_UNUSED static struct rig_cmd *
+rig_begin_raw(struct gw_nexus *n, uint64_t lun, const uint8_t *cdb, unsigned cdb_len, uint8_t dir,
+	      uint32_t edtl)
+{
+	struct rig_cmd *c = calloc(1, sizeof(*c));
+
+	c->cmd.nexus = n;
+	c->cmd.lun = lun;
+	c->cmd.edtl = edtl;
+	c->cmd.want_dir = edtl ? dir : GW_DIR_NONE;
+	c->cmd.cdb_len = (uint8_t)cdb_len;
+	memcpy(c->cmd.cdb, cdb, cdb_len);
+	rig.self = n->core;
+	c->refused = !scsi_begin(&c->cmd);
+	rig.self = NULL;
+	return c;
+}
+
+/* Gives the buffer (two pieces, so that borders show) and executes. */
+RIG_UNUSED static void
+rig_exec(struct rig_cmd *c, const void *out, uint32_t out_size)
+{
+	uint32_t n = c->cmd.data_len, cut = n > 700 ? 600 : n / 2;
+
+	if (n) {
+		c->buf = malloc(n);
+		memset(c->buf, 0xee, n);
+		c->iov[0] = (struct iovec){c->buf, cut};
+		c->iov[1] = (struct iovec){c->buf + cut, n - cut};
+		c->cmd.iov = cut ? c->iov : c->iov + 1;
+		c->cmd.niov = cut ? 2 : 1;
+	}
+	if (c->cmd.dir == GW_DIR_OUT) {
+		c->cmd.out_len = GW_MIN(c->cmd.edtl, n);
+		memcpy(c->buf, out, GW_MIN(c->cmd.out_len, out_size));
+	}
+	rig.self = c->cmd.nexus->core;
+	scsi_exec(&c->cmd);
+	rig.self = NULL;
+}
+
+RIG_UNUSED static void
+rig_free(struct rig_cmd *c)
+{
+	free(c->buf);
+	free(c);
+}
+
+static unsigned
+rig_unhex(const char *hex, uint8_t *out)
+{
+	unsigned n = 0, v;
+
+	while (*hex) {
+		if (*hex == ' ') {
+			hex++;
+			continue;
+		}
+		BUG(sscanf(hex, "%2x", &v) != 1);
+		out[n++] = (uint8_t)v;
+		hex += 2;
+	}
+	return n;
+}
+
+/* Begin only: the CDB as hex, cut or padded to the opcode's length. */
+RIG_UNUSED static struct rig_cmd *
+rig_start(struct gw_nexus *n, uint64_t lun, const char *hex, uint8_t dir, uint32_t edtl)
+{
+	uint8_t cdb[GW_CDB_MAX] = {0};
+
+	rig_unhex(hex, cdb);
+	return rig_begin_raw(n, lun, cdb, GW_MAX(rig_cdb_len(cdb[0]), 16u), dir, edtl);
+}
+
+/* A whole command; the caller frees it. */
+RIG_UNUSED static struct rig_cmd *
+rig_do(struct gw_nexus *n, uint64_t lun, const char *hex, uint8_t dir, uint32_t edtl,
+       const void *out)
+{
+	struct rig_cmd *c = rig_start(n, lun, hex, dir, edtl);
+
+	if (c->refused)
+		return c;
+	rig_exec(c, out, edtl);
+	rig_run();
+	BUG(c->responses != 1);
+	return c;
+}
+
+/* Status and sense as one number: status, or 0xKAAQQ for CHECK CONDITION (fixed or descriptor). */
+RIG_UNUSED static uint32_t
+rig_result(const struct rig_cmd *c)
+{
+	const uint8_t *s = c->cmd.sense;
+
+	if (c->cmd.status != SAM_CHECK_CONDITION)
+		return c->cmd.status;
+	if ((s[0] & 0x7e) == 0x72)
+		return SENSE(s[1] & 0xf, gw_be16(s + 2));
+	return SENSE(s[2] & 0xf, gw_be16(s + 12));
+}
+
+/* Runs it and gives the result only. */
+RIG_UNUSED static uint32_t
+rig_try(struct gw_nexus *n, uint64_t lun, const char *hex, uint8_t dir, uint32_t edtl,
+	const void *out)
+{
+	struct rig_cmd *c = rig_do(n, lun, hex, dir, edtl, out);
+	uint32_t r = rig_result(c);
+
+	rig_free(c);
+	return r;
+}
+
+RIG_UNUSED static uint32_t
+rig_none(struct gw_nexus *n, uint64_t lun, const char *hex)
+{
+	return rig_try(n, lun, hex, GW_DIR_NONE, 0, NULL);
+}
+
+RIG_UNUSED static uint32_t
+rig_in(struct gw_nexus *n, uint64_t lun, const char *hex)
+{
+	return rig_try(n, lun, hex, GW_DIR_IN, 65536, NULL);
+}
+
+/* --- task management
+ * -------------------------------------------------------------------------------- */
+
+struct rig_tmf {
+	struct gw_tmf tmf;
+	unsigned done;
+};
+
+static void
+rig_tmf_done(struct gw_tmf *tmf)
+{
+	gw_container(tmf, struct rig_tmf, tmf)->done++;
+}
+
+RIG_UNUSED static void
+rig_tmf(struct rig_tmf *t, struct gw_nexus *n, uint64_t lun, uint8_t fn, struct gw_cmd *task)
+{
+	memset(t, 0, sizeof(*t));
+	t->tmf.nexus = n;
+	t->tmf.lun = lun;
+	t->tmf.fn = fn;
+	t->tmf.task = task;
+	t->tmf.done = rig_tmf_done;
+	rig.self = n->core;
+	scsi_tmf(&t->tmf);
+	rig.self = NULL;
+}
+
+/* --- a target
+ * ---------------------------------------------------------------------------------------- */
+
+#define RIG_IQN "iqn.2026-01.example.lichgate:t1"
+
+RIG_UNUSED static struct scsi_lu_conf
+rig_conf(uint64_t lun)
+{
+	struct scsi_lu_conf c = {.kind = SCSI_KIND_DISK,
+				 .tid = 1,
+				 .lun = lun,
+				 .block_size = 512,
+				 .lbppbe = 0xff,
+				 .scsi_id = "LICH 00010001",
+				 .serial = "beaf11",
+				 .vendor = "LICHGATE",
+				 .product = "VIRTUAL-DISK",
+				 .rev = "0001",
+				 .online = true,
+				 .thin = true,
+				 .write_cache = true};
+
+	memset(c.naa, 0x11, 16);
+	c.naa[0] = 0x60;
+	return c;
+}
+
+/* LUN 0 is the controller, LUN 1 a disk (home core 0), LUN 2 a removable disk (home core 1). */
+struct rig_target {
+	struct gw_target t;
+	struct gw_lun lun[3];
+};
+
+RIG_UNUSED static void
+rig_init(void)
+{
+	memset(&rig, 0, sizeof(rig));
+	gw_list_init(&rig.pending);
+	for (unsigned i = 0; i < RIG_CORES; i++) {
+		rig.core[i].id = i;
+		rig.core[i].stats = &rig.stats[i];
+		gw_list_init(&rig.core[i].kick);
+		gw_list_init(&rig.core[i].flush);
+		rig.tail[i] = &rig.head[i];
+	}
+	BUG(scsi_init());
+}
+
+RIG_UNUSED static void
+rig_target(struct rig_target *rt)
+{
+	struct scsi_lu_conf conf = rig_conf(0);
+
+	memset(rt, 0, sizeof(*rt));
+	rt->t.tid = 1;
+	rt->t.tpgt = 1;
+	strcpy(rt->t.iqn, RIG_IQN);
+	rt->t.lun = rt->lun;
+	rt->t.nlun = 3;
+	conf.kind = SCSI_KIND_CONTROLLER;
+	strcpy(conf.product, "CONTROLLER");
+	BUG(scsi_lu_new(&conf, NULL, &rt->lun[0].lu));
+	for (uint64_t i = 1; i < 3; i++) {
+		conf = rig_conf(i);
+		conf.removable = i == 2;
+		rt->lun[i].lun = i;
+		BUG(scsi_lu_new(&conf, rig_dev_new(RIG_BLOCKS * 512, true), &rt->lun[i].lu));
+	}
+}
+
+RIG_UNUSED static void
+rig_target_free(struct rig_target *rt)
+{
+	for (unsigned i = 0; i < rt->t.nlun; i++)
+		scsi_lu_free(rt->lun[i].lu);
+	BUG(rig.chans);
+}
+
+/* Takes the power-on unit attentions of all LUNs away. */
+RIG_UNUSED static void
+rig_calm(struct gw_nexus *n)
+{
+	for (uint32_t i = 0; i < n->nitl; i++)
+		n->itl[i].ua = 0;
+}
+
+/* The usual bench: a target and a nexus on each core. */
+struct bench {
+	struct rig_target rt;
+	struct gw_nexus *a, *b; /* cores 0 and 1 */
+	struct scsi_lu *disk, *cd;
+};
+
+RIG_UNUSED static void
+bench_open(struct bench *b)
+{
+	rig_init();
+	rig_target(&b->rt);
+	b->disk = b->rt.lun[1].lu;
+	b->cd = b->rt.lun[2].lu;
+	b->a = rig_nexus(0, &b->rt.t);
+	b->b = rig_nexus(1, &b->rt.t);
+	rig_calm(b->a);
+	rig_calm(b->b);
+}
+
+RIG_UNUSED static void
+bench_close(struct bench *b)
+{
+	if (b->a)
+		rig_nexus_close(b->a);
+	if (b->b)
+		rig_nexus_close(b->b);
+	rig_target_free(&b->rt);
+	scsi_fini();
+}
+
+/* --- a program of tests
+ * ---------------------------------------------------------------------------------- */
+
+RIG_UNUSED static int
+rig_suite(const char *name, void (*setup)(void), void (*teardown)(void), const TTest *const *tests,
+	  unsigned n)
+{
+	Suite *suite = suite_create(name);
+	TCase *cases = tcase_create(name);
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(cases, setup, teardown);
+	for (unsigned i = 0; i < n; i++)
+		tcase_add_test(cases, tests[i]);
+	tcase_set_timeout(cases, 0);
+	suite_add_tcase(suite, cases);
+	runner = srunner_create(suite);
+	srunner_set_fork_status(runner, CK_NOFORK);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+#define RIG_SUITE(name, setup, teardown, ...)                                                     \
+	int main(void)                                                                            \
+	{                                                                                         \
+		const TTest *const tests[] = {__VA_ARGS__};                                       \
+		return rig_suite(name, setup, teardown, tests, sizeof(tests) / sizeof(tests[0])); \
+	}
+
+#endif
