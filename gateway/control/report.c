@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is going on, as JSON. The cores fill rows that the control thread has allocated: nothing is
+ * allocated on a core, and if there are more sessions than rows, the tour is made again with more.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/bug.h"
+#include "gateway/base/num.h"
+#include "gateway/base/str.h"
+#include "gateway/control/member.h"
+#include "gateway/control/rpc.h"
+
+#define ROWS_FIRST 64
+
+struct filter {
+	uint32_t tid; /* 0: all */
+};
+
+static bool
+read_filter(json_t *params, struct filter *f, struct rpc_err *err)
+{
+	static const struct member table[] = {
+		{.name = "tid",
+		 .kind = MEMBER_UINT,
+		 MEMBER_AT(struct filter, tid),
+		 .min = 1,
+		 .max = INT32_MAX},
+	};
+	struct gw_conf_err why = {0};
+	struct member_ctx ctx = {.key = "params", .err = &why};
+
+	if (!params || member_read_all(&ctx, params, table, GW_ARRAY_LEN(table), f))
+		return true;
+	rpc_fail(err, RPC_PARAMS, "%s", why.text);
+	return false;
+}
+
+/* Names come from peers: what is no UTF-8 is shown with '?'. */
+static json_t *
+peer_string(const char *s)
+{
+	json_t *j = json_string(s);
+	char *copy;
+
+	if (j)
+		return j;
+	copy = strdup(s);
+	for (char *p = copy; p && *p; p++)
+		*p = *p & 0x80 ? '?' : *p;
+	j = json_string(copy ? copy : "?");
+	free(copy);
+	return j;
+}
+
+/* --- sessions ---------------------------------------------------------------------------------------- */
+
+#define SESSION_STATS(X)                                                                           \
+	X(rd_cmds) X(rd_bytes) X(wr_cmds) X(wr_bytes) X(errors) X(rx_bytes) X(tx_bytes) X(cmd_pdus) \
+	X(rsp_pdus) X(dataout_pdus) X(datain_pdus)
+
+struct row {
+	uint32_t tid;
+	uint16_t tsih, cid;
+	unsigned core;
+	const char *xport; /* constant */
+	char initiator[GW_NAME_MAX + 1], alias[GW_SECRET_MAX + 1], peer[80];
+	uint8_t isid[6];
+	char params[1024];
+#define X(name) uint64_t name;
+	SESSION_STATS(X)
+#undef X
+};
+
+struct collect {
+	struct gw_tour tour;
+	uint32_t tid;
+	struct row *row;
+	uint32_t room, n; /* n may come out larger than room */
+};
+
+static void
+fill_row(struct row *r, const struct gw_core *core, const struct gw_nexus *n)
+{
+	r->tid = n->target->tid;
+	r->tsih = n->tsih;
+	r->cid = n->cid;
+	r->core = core->id;
+	r->xport = n->xport->name;
+	memcpy(r->initiator, n->initiator, sizeof(r->initiator));
+	memcpy(r->alias, n->alias, sizeof(r->alias));
+	memcpy(r->peer, n->peer, sizeof(r->peer));
+	memcpy(r->isid, n->isid, sizeof(r->isid));
+	r->params[0] = '\0';
+	if (n->xport->params)
+		n->xport->params(n, r->params, sizeof(r->params));
+#define X(name) r->name = gw_stat_get(n->stats.name);
+	SESSION_STATS(X)
+#undef X
+}
+
+static void
+collect_visit(struct gw_core *core, struct gw_tour *tour)
+{
+	struct collect *c = gw_container(tour, struct collect, tour);
+
+	gw_list_each(n, gw_nexus_list(core), struct gw_nexus, node)
+	{
+		if (n->closing || !n->target || (c->tid && n->target->tid != c->tid))
+			continue;
+		if (c->n < c->room)
+			fill_row(&c->row[c->n], core, n);
+		c->n++;
+	}
+	gw_tour_next(tour);
+}
+
+/* "Key=Value\n" lines; numbers and yes/no as text, as in the protocol. */
+static json_t *
+params_json(char *lines)
+{
+	json_t *o = json_object();
+	char *save = NULL;
+
+	for (char *l = strtok_r(lines, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		char *eq = strchr(l, '=');
+
+		if (!eq)
+			continue;
+		*eq = '\0';
+		json_object_set_new(o, l, json_string(eq + 1));
+	}
+	return o;
+}
+
+static json_t *
+row_json(struct row *r)
+{
+	json_t *o = json_object(), *stats = json_object();
+	char isid[13];
+
+	gw_str_hex(isid, r->isid, sizeof(r->isid));
+	json_object_set_new(o, "tid", json_integer(r->tid));
+	json_object_set_new(o, "sid", json_integer(r->tsih));
+	json_object_set_new(o, "cid", json_integer(r->cid));
+	json_object_set_new(o, "initiator", peer_string(r->initiator));
+	json_object_set_new(o, "alias", peer_string(r->alias));
+	json_object_set_new(o, "addr", peer_string(r->peer));
+	json_object_set_new(o, "isid", json_string(isid));
+	json_object_set_new(o, "core", json_integer(r->core));
+	json_object_set_new(o, "xport", json_string(r->xport));
+	json_object_set_new(o, "params", params_json(r->params));
+#define X(name) json_object_set_new(stats, #name, json_integer((json_int_t)r->name));
+	SESSION_STATS(X)
+#undef X
+	json_object_set_new(o, "stats", stats);
+	return o;
+}
+
+static bool
+collect_all(struct collect *c)
+{
+	c->room = ROWS_FIRST;
+	for (;;) {
+		c->n = 0;
+		c->row = calloc(c->room, sizeof(*c->row));
+		if (!c->row)
+			return false;
+		gw_tour_sync(&c->tour, collect_visit);
+		if (c->n <= c->room)
+			return true;
+		free(c->row);
+		c->room = c->n + ROWS_FIRST;
+	}
+}
+
+json_t *
+report_sessions(struct rpc_env *env, json_t *params, struct rpc_err *err)
+{
+	struct filter f = {0};
+	struct collect c = {0};
+	json_t *list;
+
+	if (!read_filter(params, &f, err))
+		return NULL;
+	c.tid = f.tid;
+	if (!collect_all(&c))
+		return NULL;
+	list = json_array();
+	for (uint32_t i = 0; i < c.n; i++)
+		json_array_append_new(list, row_json(&c.row[i]));
+	free(c.row);
+	return json_pack("{s:o}", "sessions", list);
+}
+
+/* --- LUNs -------------------------------------------------------------------------------------------- */
+
+struct lun_list {
+	uint32_t tid;
+	json_t *array;
+};
+
+static json_t *
+lun_stats(const struct scsi_lu *lu)
+{
+	struct scsi_lu_stats s;
+
+	scsi_lu_stats(lu, &s);
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "rd_cmds", (json_int_t)s.rd_cmds, "rd_bytes",
+			 (json_int_t)s.rd_bytes, "wr_cmds", (json_int_t)s.wr_cmds, "wr_bytes",
+			 (json_int_t)s.wr_bytes, "errors", (json_int_t)s.errors, "inflight",
+			 (json_int_t)s.inflight);
+}
+
+static void
+add_lun(const struct gw_conf_lun *l, struct scsi_lu *lu, void *arg)
+{
+	struct lun_list *list = arg;
+	const char *trouble;
+	json_t *o;
+
+	if (list->tid && l->tid != list->tid)
+		return;
+	trouble = gw_conf_lun_trouble(l->tid, l->lun);
+	o = json_object();
+	json_object_set_new(o, "tid", json_integer(l->tid));
+	json_object_set_new(o, "lun", json_integer((json_int_t)l->lun));
+	json_object_set_new(o, "size", json_integer((json_int_t)scsi_lu_size(lu)));
+	json_object_set_new(o, "online", json_boolean(l->scsi.online && scsi_lu_dev(lu) != NULL));
+	json_object_set_new(o, "trouble", trouble ? peer_string(trouble) : json_null());
+	json_object_set_new(o, "prevented", json_boolean(scsi_lu_prevented(lu)));
+	json_object_set_new(o, "stats", lun_stats(lu));
+	json_array_append_new(list->array, o);
+}
+
+json_t *
+report_luns(struct rpc_env *env, json_t *params, struct rpc_err *err)
+{
+	struct filter f = {0};
+	struct lun_list list;
+
+	if (!read_filter(params, &f, err))
+		return NULL;
+	list.tid = f.tid;
+	list.array = json_array();
+	gw_conf_each_lun(add_lun, &list);
+	return json_pack("{s:o}", "luns", list.array);
+}
+
+/* --- counters ---------------------------------------------------------------------------------------- */
+
+json_t *
+report_stats(struct rpc_env *env, json_t *params, struct rpc_err *err)
+{
+	json_t *cores = json_array();
+
+	for (unsigned i = 0; i < gw_ncores(); i++) {
+		const struct gw_core *core = gw_core_at(i);
+		json_t *c = json_object();
+
+#define X(name, what)                                                                              \
+	json_object_set_new(c, #name, json_integer((json_int_t)gw_stat_get(core->stats->name)));
+		GW_CORE_STATS(X)
+#undef X
+		json_array_append_new(cores, json_pack("{s:i,s:i,s:o}", "id", (int)core->id, "cpu",
+						       core->cpu, "counters", c));
+	}
+	return json_pack("{s:o,s:I}", "cores", cores, "never",
+			 (json_int_t)atomic_load(&gw_never_count));
+}
