@@ -6,9 +6,10 @@
 #ifndef ISCSI_TEXT_OP_H
 #define ISCSI_TEXT_OP_H
 
+#include "iscsi/discovery.h"
 #include "iscsi/login.h"
 
-#define ISCSI_TEXT_IN_MAX 8192
+#define ISCSI_TEXT_IN_MAX 8192 /* bytes of keys in one exchange, C-bit pieces included */
 
 /* One exchange; a few hundred bytes in the session, the buffer only while one goes on. */
 struct iscsi_text {
@@ -17,11 +18,7 @@ struct iscsi_text {
 	uint32_t in_len;
 	uint32_t itt, ttt; /* of the exchange under way; ttt ISCSI_RESERVED_TAG: none */
 	uint32_t next_ttt;
-	bool sending;
-	uint32_t at_tid;   /* SendTargets goes on after this target id */
-	uint32_t at_portal;
-	bool all;
-	char one[GW_NAME_MAX + 1];
+	struct iscsi_discovery sending;
 };
 
 struct iscsi_text_env {
@@ -37,7 +34,9 @@ void iscsi_text_fini(struct iscsi_text *t);
 
 /*
  * One Text Request. On true, bhs_out (F, C, TTT, ITT, LUN and DataSegmentLength set; sequence numbers
- * are the caller's) and *out_len <= out_max bytes of out are the response. On false, *reject says why.
+ * are the caller's) and *out_len <= out_max bytes of out are the response. On false, *reject says why,
+ * and the exchange is forgotten. out_max: at least 512, at most the initiator's
+ * MaxRecvDataSegmentLength; ISCSI_LOGIN_DSL (8192) bytes are a good size.
  */
 bool iscsi_text_rx(struct iscsi_text *t, const struct iscsi_text_env *env,
 		   const uint8_t bhs[ISCSI_BHS_LEN], const uint8_t *data, uint32_t len,
