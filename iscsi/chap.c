@@ -98,10 +98,10 @@ same(const void *a, size_t alen, const void *b, size_t blen)
 	return alen == blen && CRYPTO_memcmp(a, b, alen) == 0;
 }
 
-#define REFUSE(status, ...)                                                                        \
-	do {                                                                                       \
-		snprintf(why, why_size, __VA_ARGS__);                                              \
-		return status;                                                                     \
+#define REFUSE(status, ...)                           \
+	do {                                          \
+		snprintf(why, why_size, __VA_ARGS__); \
+		return status;                        \
 	} while (0)
 
 /* CHAP_A: the first of the initiator's list that policy and host allow. */
@@ -136,7 +136,8 @@ challenge(struct iscsi_chap *chap, uint32_t mask, const char *list, struct iscsi
 	       "none of the CHAP algorithms offered (%.40s) is allowed here", list);
 }
 
-/* The account that the response belongs to, or NULL. An unknown name costs what a wrong secret costs. */
+/* The account that the response belongs to, or NULL. An unknown name costs what a wrong secret
+ * costs. */
 static const struct gw_account *
 verify(const struct iscsi_chap *chap, const struct iscsi_chap_accounts *accounts, const char *name,
        const uint8_t *response, size_t len)
@@ -204,8 +205,7 @@ answer(struct iscsi_chap *chap, const struct iscsi_chap_accounts *accounts,
 	    !set->value[ISCSI_KEY_CHAP_I] != !set->value[ISCSI_KEY_CHAP_C])
 		REFUSE(ISCSI_LOGIN_INITIATOR_ERROR, "CHAP_N and CHAP_R, or CHAP_I and CHAP_C, "
 						    "came without each other");
-	n = iscsi_text_bin(set->value[ISCSI_KEY_CHAP_R], response,
-			   iscsi_chap_hash_len(chap->alg));
+	n = iscsi_text_bin(set->value[ISCSI_KEY_CHAP_R], response, iscsi_chap_hash_len(chap->alg));
 	if (n < 0)
 		REFUSE(ISCSI_LOGIN_INITIATOR_ERROR, "malformed CHAP_R");
 	peer = verify(chap, accounts, name, response, (size_t)n);

@@ -15,28 +15,28 @@
 #define NORM ISCSI_USE_NORMAL
 #define ISER ISCSI_USE_ISER
 
-#define DSL_MIN	 512u
+#define DSL_MIN  512u
 #define TIME_MAX 3600u
 #define TEXT_MAX ISCSI_TEXT_VALUE_MAX
-#define BIN_MAX	 (2 + 2 * ISCSI_TEXT_BIN_MAX)
+#define BIN_MAX  (2 + 2 * ISCSI_TEXT_BIN_MAX)
 
-#define KEY_AT(id, key, k, u, lo, hi, d, field, section)                                           \
-	[ISCSI_KEY_##id] = {.name = key,                                                           \
-			    .kind = ISCSI_KIND_##k,                                                \
-			    .use = u,                                                              \
-			    .value_max = TEXT_MAX,                                                 \
-			    .min = lo,                                                             \
-			    .max = hi,                                                             \
-			    .def = d,                                                              \
-			    .off = offsetof(struct iscsi_params, field),                           \
+#define KEY_AT(id, key, k, u, lo, hi, d, field, section)                 \
+	[ISCSI_KEY_##id] = {.name = key,                                 \
+			    .kind = ISCSI_KIND_##k,                      \
+			    .use = u,                                    \
+			    .value_max = TEXT_MAX,                       \
+			    .min = lo,                                   \
+			    .max = hi,                                   \
+			    .def = d,                                    \
+			    .off = offsetof(struct iscsi_params, field), \
 			    .rfc = section}
-#define KEY(id, key, k, u, longest, section)                                                       \
-	[ISCSI_KEY_##id] = {.name = key,                                                           \
-			    .kind = ISCSI_KIND_##k,                                                \
-			    .use = u,                                                              \
-			    .value_max = longest,                                                  \
-			    .max = UINT32_MAX,                                                     \
-			    .off = ISCSI_KEY_NOWHERE,                                              \
+#define KEY(id, key, k, u, longest, section)          \
+	[ISCSI_KEY_##id] = {.name = key,              \
+			    .kind = ISCSI_KIND_##k,   \
+			    .use = u,                 \
+			    .value_max = longest,     \
+			    .max = UINT32_MAX,        \
+			    .off = ISCSI_KEY_NOWHERE, \
 			    .rfc = section}
 
 /* clang-format off */

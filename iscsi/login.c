@@ -72,7 +72,7 @@ begin(struct iscsi_login *l, const uint8_t *bhs)
 	l->cid = gw_be16(bhs + ISCSI_AT_CID);
 	l->itt = gw_be32(bhs + ISCSI_AT_ITT);
 	l->cmd_sn = gw_be32(bhs + ISCSI_AT_CMDSN);
-	/* Any start will do (11.13.4); the number that the initiator expects pleases all of them. */
+	/* Any start will do (11.13.4); the number that the initiator expects pleases everyone. */
 	l->stat_sn = gw_be32(bhs + ISCSI_AT_EXPSTATSN);
 	l->stage = (bhs[ISCSI_AT_FLAGS] & ISCSI_LOGIN_CSG) >> 2;
 }
@@ -185,8 +185,8 @@ may_transit(struct iscsi_login *l, enum iscsi_login_status *status)
 	if (iscsi_login_authentic(l))
 		return true;
 	/*
-	 * Some initiators (iPXE) ask for the transition with every CHAP request; they are told to wait
-	 * (6.3.2). One that does not want to authenticate itself at all is not.
+	 * Some initiators (iPXE) ask for the transition with every CHAP request; they are told to
+	 * wait (6.3.2). One that does not want to authenticate itself at all is not.
 	 */
 	if (!l->chap_asked)
 		*status = LOGIN_FAIL(l, ISCSI_LOGIN_AUTH_FAILED,

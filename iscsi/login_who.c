@@ -17,10 +17,8 @@ accounts_of(const struct iscsi_login *l)
 	const struct gw_model *m = l->env.model;
 
 	if (l->discovery)
-		return (struct iscsi_chap_accounts){.in = m->disc_in,
-						    .nin = m->ndisc_in,
-						    .out = m->disc_out,
-						    .mask = m->chap_mask};
+		return (struct iscsi_chap_accounts){
+		    .in = m->disc_in, .nin = m->ndisc_in, .out = m->disc_out, .mask = m->chap_mask};
 	return (struct iscsi_chap_accounts){.in = l->target->in,
 					    .nin = l->target->nin,
 					    .out = l->target->out,
@@ -70,8 +68,8 @@ iscsi_login_identify(struct iscsi_login *l, const struct iscsi_keyset *set)
 		return LOGIN_FAIL(l, ISCSI_LOGIN_MISSING_PARAM,
 				  "%s asks for a normal session without TargetName", l->initiator);
 	if (!l->discovery && !iscsi_name_copy(l->target_name, target))
-		return LOGIN_FAIL(l, ISCSI_LOGIN_NOT_FOUND, "TargetName %.223s is not an iSCSI name",
-				  target);
+		return LOGIN_FAIL(l, ISCSI_LOGIN_NOT_FOUND,
+				  "TargetName %.223s is not an iSCSI name", target);
 	return ISCSI_LOGIN_OK;
 }
 
@@ -99,8 +97,9 @@ iscsi_login_admit(struct iscsi_login *l)
 		return proven(l, "discovery");
 	l->target = gw_target_by_name(m, l->target_name);
 	if (!l->target)
-		return LOGIN_FAIL(l, ISCSI_LOGIN_NOT_FOUND, "%s asks for target %s, which is not here",
-				  l->initiator, l->target_name);
+		return LOGIN_FAIL(l, ISCSI_LOGIN_NOT_FOUND,
+				  "%s asks for target %s, which is not here", l->initiator,
+				  l->target_name);
 	if (!gw_acl_admits(l->target, l->initiator, (const struct sockaddr *)&l->env.peer)) {
 		iscsi_addr_text(&l->env.peer, from);
 		return LOGIN_FAIL(l, ISCSI_LOGIN_FORBIDDEN,

@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "gateway/base/str.h"
+
 /*
  * RFC 7143 4.2.7.2 allows letters, digits, '.', '-' and ':' of ASCII. The others are in use all the
  * same (host names with '_', volume paths) and do no harm; ',' would break TransportIDs (SPC).
@@ -77,5 +79,5 @@ iscsi_addr_text(const struct sockaddr_storage *ss, char dst[INET6_ADDRSTRLEN])
 	else if (ss->ss_family == AF_INET6)
 		inet_ntop(AF_INET6, &in6->sin6_addr, dst, INET6_ADDRSTRLEN);
 	else
-		strcpy(dst, "?");
+		gw_str_copy(dst, INET6_ADDRSTRLEN, "?");
 }

@@ -5,8 +5,14 @@
 #include <string.h>
 
 #include "gateway/base/num.h"
+#include "gateway/base/str.h"
 
-enum { DIGEST_NONE = 1, DIGEST_CRC32C = 2 };
+#define ANSWER_MAX 64
+
+enum {
+	DIGEST_NONE = 1,
+	DIGEST_CRC32C = 2
+};
 
 static uint32_t *
 num_at(struct iscsi_params *p, enum iscsi_key k)
@@ -83,7 +89,8 @@ iscsi_nego_max_xmit(const char *value, uint32_t limit, struct iscsi_params *acti
 	return true;
 }
 
-/* Each kind: false if the value is illegal; else *active, and in answer (64 bytes) the text. */
+/* Each kind: false if the value is illegal; else *active, and in answer (ANSWER_MAX bytes) the
+ * text. */
 
 static bool
 merge_num(struct iscsi_nego *n, enum iscsi_key k, const char *value, struct iscsi_params *active,
@@ -99,7 +106,7 @@ merge_num(struct iscsi_nego *n, enum iscsi_key k, const char *value, struct iscs
 		mine = GW_MIN(mine, active->max_burst);
 	his = def->kind == ISCSI_KIND_MINIMUM ? GW_MIN(his, mine) : GW_MAX(his, mine);
 	*num_at(active, k) = his;
-	snprintf(answer, 64, "%u", his);
+	snprintf(answer, ANSWER_MAX, "%u", his);
 	return true;
 }
 
@@ -113,7 +120,7 @@ merge_bool(struct iscsi_nego *n, enum iscsi_key k, const char *value, struct isc
 		return false;
 	his = iscsi_keys[k].kind == ISCSI_KIND_AND ? his && mine : his || mine;
 	*bool_at(active, k) = his;
-	strcpy(answer, his ? "Yes" : "No");
+	gw_str_copy(answer, ANSWER_MAX, his ? "Yes" : "No");
 	return true;
 }
 
@@ -147,7 +154,7 @@ merge_list(struct iscsi_nego *n, enum iscsi_key k, const char *value, struct isc
 				continue;
 			if (iscsi_keys[k].off != ISCSI_KEY_NOWHERE)
 				*bool_at(active, k) = i;
-			strcpy(answer, words[i]);
+			gw_str_copy(answer, ANSWER_MAX, words[i]);
 			return true;
 		}
 	}
@@ -194,7 +201,7 @@ negotiate(struct iscsi_nego *n, enum iscsi_key k, const char *value, struct iscs
 	  struct iscsi_text_out *out, char *why, size_t why_size)
 {
 	const struct iscsi_key_def *def = &iscsi_keys[k];
-	char answer[64] = "";
+	char answer[ANSWER_MAX] = "";
 	bool legal = true;
 
 	if (def->use & ISCSI_USE_LEADING && !n->leading) {
@@ -215,7 +222,7 @@ negotiate(struct iscsi_nego *n, enum iscsi_key k, const char *value, struct iscs
 		legal = merge_list(n, k, value, active, answer);
 		break;
 	case ISCSI_KIND_NO: /* "No" or "Reject", never NotUnderstood: 13.25 */
-		strcpy(answer, "No");
+		gw_str_copy(answer, sizeof(answer), "No");
 		break;
 	case ISCSI_KIND_REJECT:
 		legal = false;

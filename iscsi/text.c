@@ -195,7 +195,8 @@ iscsi_text_bin(const char *value, uint8_t *out, size_t max)
 	switch (value[1]) {
 	case 'x':
 	case 'X':
-		if (digits % 2 != 0 || digits / 2 > max || !gw_str_unhex(out, digits / 2, value + 2))
+		if (digits % 2 != 0 || digits / 2 > max ||
+		    !gw_str_unhex(out, digits / 2, value + 2))
 			return -1;
 		return (int)(digits / 2);
 	case 'b':

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Login dialogues as text. A line is one PDU: "> FLAGS keys…" from the initiator, "< FLAGS keys…"
- * what must come back, keys separated by spaces. FLAGS: the stage S (security) or O (operational), then "-O" or "-F" for
- * the T bit with that next stage, "+" for the C bit. "< !0203" is a refusal with that status (and the
- * rest of the line is part of the reason), "< drop" an end without an answer.
+ * Login dialogues as text. A line is one PDU: "> FLAGS keys" from the initiator, "< FLAGS keys"
+ * what must come back, keys separated by spaces. FLAGS: the stage S (security) or O (operational),
+ * then
+ * "-O" or "-F" for the T bit with that next stage, "+" for the C bit. "< !0203" is a refusal with
+ * that status (the rest of the line is part of the reason), "< drop" an end without an answer.
  */
 #ifndef TESTS_UNIT_ISCSI_DIALOGUE_H
 #define TESTS_UNIT_ISCSI_DIALOGUE_H
@@ -24,7 +25,7 @@ struct talk {
 	uint8_t flags;
 	uint16_t status;
 	char answer[ISCSI_LOGIN_TEXT_MAX + 1]; /* keys, separated by spaces */
-	uint8_t bhs[ISCSI_BHS_LEN];	       /* of requests */
+	uint8_t bhs[ISCSI_BHS_LEN];            /* of requests */
 	uint32_t responses;
 };
 
@@ -47,10 +48,8 @@ talk_new(void)
 static inline void
 talk_open(struct talk *t)
 {
-	const struct iscsi_login_env env = {.model = &t->w.model,
-					    .peer = t->w.peer,
-					    .local = t->w.local,
-					    .max_recv_dsl = 262144};
+	const struct iscsi_login_env env = {
+	    .model = &t->w.model, .peer = t->w.peer, .local = t->w.local, .max_recv_dsl = 262144};
 
 	iscsi_login_init(&t->l, &env);
 }
@@ -82,7 +81,8 @@ talk_check_header(struct talk *t)
 static inline void
 talk_send_raw(struct talk *t, uint8_t flags, const void *data, uint32_t n)
 {
-	uint8_t *copy = malloc(n ? n : 1); /* exactly as long, so that ASan sees what is read beyond */
+	uint8_t *copy =
+	    malloc(n ? n : 1); /* exactly as long, so that ASan sees what is read beyond */
 
 	memcpy(copy, data, n);
 	t->bhs[ISCSI_AT_FLAGS] = flags;
@@ -162,8 +162,8 @@ talk_run(struct talk *t, const char *name, const char *const *lines)
 			ck_assert_msg(t->next == ISCSI_LOGIN_DROP, "%s: %s", name, *lines);
 			ck_assert(t->l.why[0]);
 		} else if (*s == '!') {
-			ck_assert_msg(t->next == ISCSI_LOGIN_REFUSE, "%s: %s: got %s", name,
-				      *lines, t->answer);
+			ck_assert_msg(t->next == ISCSI_LOGIN_REFUSE, "%s: %s: got %s", name, *lines,
+				      t->answer);
 			ck_assert_msg(t->status == strtoul(s + 1, NULL, 16), "%s: %s: got %04x %s",
 				      name, *lines, t->status, t->l.why);
 			ck_assert_msg(strstr(t->l.why, s[5] ? s + 6 : "") != NULL, "%s: why: %s",

@@ -84,8 +84,8 @@ ask(const struct gw_target_params *target, bool iser, const char *offer)
 	}
 	iscsi_nego_init(&nego, target, 262144, iser, true, &active);
 	iscsi_text_out_init(&out, answer, sizeof(answer) - 1);
-	ck_assert(iscsi_keys_read(in, n, ISCSI_STAGE_OPERATIONAL, &seen, &set, &out, why,
-				  sizeof(why)));
+	ck_assert(
+	    iscsi_keys_read(in, n, ISCSI_STAGE_OPERATIONAL, &seen, &set, &out, why, sizeof(why)));
 	if (!iscsi_nego_step(&nego, &set, seen, &active, &out, why, sizeof(why))) {
 		ck_assert(why[0]);
 		return NULL;
@@ -227,8 +227,8 @@ START_TEST(test_read_rules)
 		seen = rows[i].seen;
 		why[0] = '\0';
 		iscsi_text_out_init(&out, answer, sizeof(answer));
-		ck_assert(!iscsi_keys_read(buf, n, rows[i].stage, &seen, &set, &out, why,
-					   sizeof(why)));
+		ck_assert(
+		    !iscsi_keys_read(buf, n, rows[i].stage, &seen, &set, &out, why, sizeof(why)));
 		ck_assert_msg(strstr(why, rows[i].why) != NULL, "%s: %s", rows[i].in, why);
 	}
 
@@ -248,8 +248,8 @@ START_TEST(test_read_rules)
 		memcpy(buf + n, "a=b", 4);
 	seen = 0;
 	iscsi_text_out_init(&out, answer, sizeof(answer));
-	ck_assert(!iscsi_keys_read(buf, 8192, ISCSI_STAGE_SECURITY, &seen, &set, &out, why,
-				   sizeof(why)));
+	ck_assert(
+	    !iscsi_keys_read(buf, 8192, ISCSI_STAGE_SECURITY, &seen, &set, &out, why, sizeof(why)));
 	ck_assert(out.len <= sizeof(answer));
 	ck_assert_str_eq(answer + out.len - 16, "a=NotUnderstood");
 }

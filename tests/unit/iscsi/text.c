@@ -6,7 +6,8 @@
 #include "iscsi/text.h"
 #include "tests/unit/base/suite.h"
 
-/* Reads len bytes of s and writes what was understood as "key:value;"; '!' ends what is malformed. */
+/* Reads len bytes of s and writes what was understood as "key:value;"; '!' ends what is malformed.
+ */
 static const char *
 pairs(const char *s, size_t len)
 {
@@ -35,8 +36,8 @@ START_TEST(test_pairs)
 	ck_assert_str_eq(PAIRS(""), "");
 	ck_assert_str_eq(PAIRS("\0\0"), "");
 	ck_assert_str_eq(PAIRS("A=1\0B=2\0"), "A:1;B:2;");
-	ck_assert_str_eq(PAIRS("A=1\0B=2"), "A:1;B:2;");	/* last NUL missing */
-	ck_assert_str_eq(PAIRS("A=1\0\0\0B=\0"), "A:1;B:;");	/* padding within */
+	ck_assert_str_eq(PAIRS("A=1\0B=2"), "A:1;B:2;");     /* last NUL missing */
+	ck_assert_str_eq(PAIRS("A=1\0\0\0B=\0"), "A:1;B:;"); /* padding within */
 	ck_assert_str_eq(PAIRS("A=b=c\0"), "A:b=c;");
 	ck_assert_str_eq(PAIRS("X-com.example.a/b@c=1\0"), "X-com.example.a/b@c:1;");
 	ck_assert_str_eq(PAIRS("X#Node=1\0"), "X#Node:1;");
@@ -87,8 +88,9 @@ END_TEST
 
 START_TEST(test_numbers)
 {
-	static const char *const bad[] = {"", "-1", "1 ", " 1", "0x", "x1", "4294967296",
-					  "99999999999999999999", "1.0", "0b01", "Yes"};
+	static const char *const bad[] = {"",    "-1",   "1 ",         " 1",
+					  "0x",  "x1",   "4294967296", "99999999999999999999",
+					  "1.0", "0b01", "Yes"};
 	uint32_t v = 7;
 	bool b;
 
@@ -135,15 +137,33 @@ START_TEST(test_binary)
 		int n;
 		const char *bytes;
 	} rows[] = {
-	    {"0x00", 1, "\0"},	       {"0XfF01", 2, "\xff\x01"}, {"0bAAA=", 2, "\0\0"},
-	    {"0bQUJD", 3, "ABC"},      {"0BQUI=", 2, "AB"},	  {"0bQQ==", 1, "A"},
-	    {"0b+/+/", 3, "\xfb\xff\xbf"}, {"0x", -1, NULL},	  {"0x0", -1, NULL},
-	    {"0x123", -1, NULL},       {"0xgg", -1, NULL},	  {"0b", -1, NULL},
-	    {"0bA", -1, NULL},	       {"0bQUJ", -1, NULL},	  {"0bQUI", -1, NULL},
-	    {"0bQ===", -1, NULL},      {"0b====", -1, NULL},	  {"0bQQ=A", -1, NULL},
-	    {"0b=QQQ", -1, NULL},      {"0bQR==", -1, NULL},	  {"0bQUJ=", -1, NULL},
-	    {"0bQU D", -1, NULL},      {"1234", -1, NULL},	  {"", -1, NULL},
-	    {"0", -1, NULL},	       {"0q1234", -1, NULL},	  {"0x0102030405", -1, NULL},
+	    {"0x00", 1, "\0"},
+	    {"0XfF01", 2, "\xff\x01"},
+	    {"0bAAA=", 2, "\0\0"},
+	    {"0bQUJD", 3, "ABC"},
+	    {"0BQUI=", 2, "AB"},
+	    {"0bQQ==", 1, "A"},
+	    {"0b+/+/", 3, "\xfb\xff\xbf"},
+	    {"0x", -1, NULL},
+	    {"0x0", -1, NULL},
+	    {"0x123", -1, NULL},
+	    {"0xgg", -1, NULL},
+	    {"0b", -1, NULL},
+	    {"0bA", -1, NULL},
+	    {"0bQUJ", -1, NULL},
+	    {"0bQUI", -1, NULL},
+	    {"0bQ===", -1, NULL},
+	    {"0b====", -1, NULL},
+	    {"0bQQ=A", -1, NULL},
+	    {"0b=QQQ", -1, NULL},
+	    {"0bQR==", -1, NULL},
+	    {"0bQUJ=", -1, NULL},
+	    {"0bQU D", -1, NULL},
+	    {"1234", -1, NULL},
+	    {"", -1, NULL},
+	    {"0", -1, NULL},
+	    {"0q1234", -1, NULL},
+	    {"0x0102030405", -1, NULL},
 	    {"0bQUJDREU=", -1, NULL}, /* five bytes where four fit */
 	};
 	uint8_t out[5];
