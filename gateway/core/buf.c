@@ -14,6 +14,7 @@
 
 #include "gateway/base/bug.h"
 #include "gateway/base/num.h"
+#include "gateway/base/poison.h"
 #include "gateway/core/core_priv.h"
 
 #define PAGE_SHIFT 12
@@ -83,8 +84,10 @@ gw_arena_init(unsigned ncores, uint64_t bytes_each)
 void
 gw_arena_fini(void)
 {
-	if (arena.base)
-		munmap(arena.base, arena.len);
+	if (!arena.base)
+		return;
+	gw_unpoison(arena.base, arena.len);
+	munmap(arena.base, arena.len);
 	arena.base = NULL;
 }
 
@@ -196,6 +199,7 @@ piece_get(struct gw_bufs *b, uint32_t len)
 			return NULL;
 	}
 	gw_stat_add(b->used, (uint64_t)PAGE << order);
+	gw_unpoison(b->base + ((uint64_t)i << PAGE_SHIFT), (size_t)PAGE << order);
 	return b->base + ((uint64_t)i << PAGE_SHIFT);
 }
 
@@ -210,6 +214,7 @@ piece_put(struct gw_bufs *b, const void *p)
 	    off % PAGE != 0 || b->page[i].state != TAKEN);
 	order = b->page[i].order;
 	gw_stat_add(b->used, -((uint64_t)PAGE << order));
+	gw_poison(p, (size_t)PAGE << order);
 	push(b, &b->stack[order], i, STACKED);
 }
 
@@ -345,6 +350,7 @@ gw_bufs_new(struct gw_core *core)
 	}
 	gw_list_init(&b->waiters);
 	gw_hook_init(&b->wake, wake_waiters);
+	gw_poison(b->base, (size_t)b->npages << PAGE_SHIFT);
 	return b;
 }
 

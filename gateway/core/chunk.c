@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "gateway/base/bug.h"
+#include "gateway/base/poison.h"
 #include "gateway/core/engine_priv.h"
 
 int
@@ -31,6 +32,7 @@ gw_chunks_init(struct gw_chunks *cs, struct gw_core *core, uint32_t total)
 		c->id = (uint16_t)i;
 		gw_list_add_tail(&cs->spare, &c->node);
 	}
+	gw_poison(cs->memory, (size_t)total * GW_CHUNK_SIZE);
 	return 0;
 }
 
@@ -39,6 +41,7 @@ gw_chunks_fini(struct gw_chunks *cs)
 {
 	if (!cs->chunk)
 		return;
+	gw_unpoison(cs->memory, (size_t)cs->total * GW_CHUNK_SIZE);
 	munmap(cs->memory, (size_t)cs->total * GW_CHUNK_SIZE);
 	free(cs->chunk);
 	cs->chunk = NULL;
@@ -52,6 +55,7 @@ gw_chunk_put(struct gw_chunk *c)
 	BUG(c->refs == 0 || gw_core_self() != c->core);
 	if (--c->refs > 0)
 		return;
+	gw_poison(c->data, c->size);
 	cs->lent--;
 	gw_list_add_head(&cs->spare, &c->node);
 	gw_engine_chunk_back(c->core);

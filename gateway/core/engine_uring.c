@@ -13,6 +13,7 @@
 #include "gateway/base/bug.h"
 #include "gateway/base/log.h"
 #include "gateway/base/num.h"
+#include "gateway/base/poison.h"
 #include "gateway/core/uring_priv.h"
 
 #define SQ_ENTRIES     512
@@ -337,6 +338,7 @@ received(struct gw_engine *e, struct gw_op *op, int res, unsigned flags)
 	if (flags & IORING_CQE_F_BUFFER) {
 		c = &e->chunks.chunk[flags >> IORING_CQE_BUFFER_SHIFT];
 		c->refs = 1;
+		gw_unpoison(c->data, c->size);
 		e->on_shelf--;
 		e->chunks.lent++;
 		fill_shelf(e);
