@@ -275,12 +275,35 @@ iscsi_login_rx(struct iscsi_login *l, const uint8_t bhs[ISCSI_BHS_LEN], const ui
 	return status == ISCSI_LOGIN_OK ? send_piece(l, flags) : refuse(l, status);
 }
 
+static const char *
+grant_failure(enum iscsi_login_status status)
+{
+	switch (status) {
+	case ISCSI_LOGIN_FORBIDDEN:
+		return "the access rules have changed meanwhile";
+	case ISCSI_LOGIN_NOT_FOUND:
+	case ISCSI_LOGIN_TARGET_REMOVED:
+		return "the target has been removed meanwhile";
+	case ISCSI_LOGIN_UNAVAILABLE:
+		return "the target has gone offline meanwhile";
+	case ISCSI_LOGIN_TOO_MANY_CONNS:
+		return "a session has one connection here";
+	case ISCSI_LOGIN_NO_SESSION:
+		return "there is none of the TSIH asked for";
+	case ISCSI_LOGIN_NO_RESOURCES:
+		return "no memory, or too many sessions";
+	default:
+		return "internal error";
+	}
+}
+
 enum iscsi_login_next
 iscsi_login_granted(struct iscsi_login *l, enum iscsi_login_status status, uint16_t tsih,
 		    uint32_t max_cmd_sn)
 {
 	if (status != ISCSI_LOGIN_OK)
-		return refuse(l, status);
+		return refuse(l, LOGIN_FAIL(l, status, "no session could be made: %s",
+					    grant_failure(status)));
 	respond(l, (uint8_t)(ISCSI_LOGIN_T | l->stage << 2 | ISCSI_STAGE_FULL), ISCSI_LOGIN_OK,
 		tsih, max_cmd_sn);
 	return ISCSI_LOGIN_MORE;

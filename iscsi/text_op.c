@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "gateway/base/bytes.h"
 #include "iscsi/name.h"
@@ -65,7 +66,7 @@ send_targets(struct iscsi_text *t, const struct iscsi_text_env *env, const char 
 
 	if (env->target_name) {
 		if (all || !*value ||
-		    (iscsi_name_copy(name, value) && strcmp(name, env->target_name) == 0))
+		    (iscsi_name_copy(name, value) && strcasecmp(name, env->target_name) == 0))
 			iscsi_discovery_one(&t->sending, env->target_name);
 	} else if (all) {
 		iscsi_discovery_all(&t->sending);

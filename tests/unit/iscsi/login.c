@@ -278,6 +278,7 @@ START_TEST(test_grant_refused)
 	ck_assert_int_eq(iscsi_login_granted(&t->l, ISCSI_LOGIN_NO_SESSION, 0, 0),
 			 ISCSI_LOGIN_REFUSE);
 	ck_assert_uint_eq(gw_be16(t->l.bhs + ISCSI_AT_LOGIN_STATUS), 0x020a);
+	ck_assert(strstr(t->l.why, "none of the TSIH asked for"));
 	ck_assert_uint_eq(t->l.data_len, 0);
 	ck_assert_uint_eq(t->l.bhs[ISCSI_AT_FLAGS] & ISCSI_LOGIN_T, 0);
 	talk_free(t);
