@@ -39,8 +39,8 @@ enum stmt {
 
 static const char *const stmt_sql[STMT_MAX] = {
     /* An update keeps the row number: objects are loaded in the order of their creation. */
-    [PUT] = "INSERT INTO object(key,body) VALUES(?1,?2)"
-	    " ON CONFLICT(key) DO UPDATE SET body=excluded.body",
+    [PUT] = ("INSERT INTO object(key,body) VALUES(?1,?2)"
+	     " ON CONFLICT(key) DO UPDATE SET body=excluded.body"),
     [DEL] = "DELETE FROM object WHERE key=?1",
     [VERSION] = "INSERT INTO version(at,what) VALUES(?1,?2)",
     [UNDO] = "INSERT INTO undo(version,key,body) VALUES(?1,?2,?3)",
