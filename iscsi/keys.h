@@ -87,7 +87,7 @@ enum {
 	ISCSI_USE_LOGIN = ISCSI_USE_SECURITY | ISCSI_USE_OPERATIONAL,
 	ISCSI_USE_NORMAL = 1 << 4,  /* Irrelevant in discovery sessions */
 	ISCSI_USE_ISER = 1 << 5,    /* Irrelevant unless RDMAExtensions=Yes */
-	ISCSI_USE_LEADING = 1 << 6, /* only in the leading login of a session; the rest: any connection */
+	ISCSI_USE_LEADING = 1 << 6, /* Irrelevant but in the leading login of a session */
 };
 
 #define ISCSI_KEY_NOWHERE 0xffff

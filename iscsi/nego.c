@@ -187,11 +187,16 @@ declared(struct iscsi_nego *n, enum iscsi_key k, const char *value, struct iscsi
 	return true;
 }
 
+/*
+ * Keys of the leading login have no business in another one; but the login goes on, so that its end
+ * can tell an initiator with a TSIH of old that there is no such session, and it starts anew.
+ */
 static bool
 irrelevant(const struct iscsi_nego *n, const struct iscsi_key_def *def,
 	   const struct iscsi_params *active)
 {
 	return (def->use & ISCSI_USE_NORMAL && n->discovery) ||
+	       (def->use & ISCSI_USE_LEADING && !n->leading) ||
 	       (def->use & ISCSI_USE_ISER && !active->rdma_extensions);
 }
 
@@ -204,11 +209,6 @@ negotiate(struct iscsi_nego *n, enum iscsi_key k, const char *value, struct iscs
 	char answer[ANSWER_MAX] = "";
 	bool legal = true;
 
-	if (def->use & ISCSI_USE_LEADING && !n->leading) {
-		snprintf(why, why_size, "key %s belongs into the leading login of a session",
-			 def->name);
-		return false;
-	}
 	switch (def->kind) {
 	case ISCSI_KIND_MINIMUM:
 	case ISCSI_KIND_MAXIMUM:

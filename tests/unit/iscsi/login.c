@@ -285,6 +285,24 @@ START_TEST(test_grant_refused)
 }
 END_TEST
 
+/* Keys of the leading login do not hide that the session asked for is gone. */
+START_TEST(test_old_tsih)
+{
+	static const char keys[] =
+	    "InitiatorName=iqn.h\0TargetName=" IQN "\0SessionType=Normal\0InitialR2T=No";
+	struct talk *t = talk_new();
+
+	talk_open(t);
+	memcpy(t->bhs + ISCSI_AT_TSIH, "\x00\x09", 2);
+	t->bhs[ISCSI_AT_FLAGS] = 0x87;
+	ck_assert_int_eq(iscsi_login_rx(&t->l, t->bhs, (const uint8_t *)keys, sizeof(keys)),
+			 ISCSI_LOGIN_GRANT);
+	ck_assert_str_eq(t->l.data, "InitialR2T=Irrelevant");
+	ck_assert(t->l.params.initial_r2t);
+	talk_free(t);
+}
+END_TEST
+
 /* Header fields, each wrong in turn: on the first request, or changed on the second. */
 START_TEST(test_headers)
 {
@@ -502,5 +520,5 @@ START_TEST(test_model_changes)
 }
 END_TEST
 
-SUITE("iscsi login", test_dialogues, test_outcome, test_grant_refused, test_headers, test_flags,
-      test_cut_everywhere, test_long_answer, test_limits, test_model_changes)
+SUITE("iscsi login", test_dialogues, test_outcome, test_grant_refused, test_old_tsih, test_headers,
+      test_flags, test_cut_everywhere, test_long_answer, test_limits, test_model_changes)
