@@ -44,10 +44,10 @@ iscsi_batch_room(const struct iscsi_batch *b)
 static void
 batch_put(struct iscsi_batch *b, void *p, uint32_t len)
 {
-	struct iovec *last = &b->iov[b->niov - 1];
+	struct iovec *last = b->niov > 0 ? &b->iov[b->niov - 1] : NULL;
 
 	b->bytes += len;
-	if (b->niov > 0 && (uint8_t *)last->iov_base + last->iov_len == p) {
+	if (last && (uint8_t *)last->iov_base + last->iov_len == p) {
 		last->iov_len += len;
 		return;
 	}
