@@ -15,19 +15,33 @@ struct conf gw_conf_now;
 
 /* --- carrying out: nothing here fails the change -------------------------------------------------- */
 
+/* 0, or -1 when the LU stays as it was. */
+static int
+new_settings(struct m_lun *l)
+{
+	l->conf.scsi.gone = l->trouble[0] != '\0';
+	if (scsi_lu_update(l->lu, &l->conf.scsi) == 0)
+		return 0;
+	gw_err("a LUN's new settings are not in force: tid=%u lun=%" PRIu64, l->conf.tid, l->conf.lun);
+	return -1;
+}
+
+/* The settings change in between, for the new store may not fit the old block size nor the reverse. */
 static void
 new_store(struct plan_op *op)
 {
 	struct m_lun *l = op->new;
 
-	if (scsi_lu_dev(l->lu) && scsi_lu_set_dev(l->lu, NULL) != 0) {
-		gw_err("a LUN keeps its old backing store: tid=%u lun=%" PRIu64, l->conf.tid, l->conf.lun);
-		if (op->dev)
-			be_dev_close(op->dev);
-	} else if (op->dev && scsi_lu_set_dev(l->lu, op->dev) != 0) {
-		be_dev_close(op->dev);
-		snprintf(l->trouble, sizeof(l->trouble), "out of memory");
+	if (scsi_lu_dev(l->lu))
+		scsi_lu_set_dev(l->lu, NULL);
+	if (new_settings(l) || !op->dev || scsi_lu_set_dev(l->lu, op->dev) == 0) {
+		op->dev = scsi_lu_dev(l->lu) ? NULL : op->dev;
+	} else {
+		snprintf(l->trouble, sizeof(l->trouble), "the logical unit does not take the backing store");
+		new_settings(l);
 	}
+	if (op->dev)
+		be_dev_close(op->dev);
 	op->dev = NULL;
 }
 
@@ -35,24 +49,21 @@ static void
 change_lun(struct plan_op *op)
 {
 	struct m_lun *l = op->new, *old = op->old;
-	bool was_gone = old->conf.scsi.gone;
 
 	if (op->size_was) {
-		struct be_dev *dev = scsi_lu_dev(l->lu);
-		uint64_t bytes = be_dev_poll_size(dev);
+		uint64_t bytes = be_dev_poll_size(scsi_lu_dev(l->lu));
 
 		if (bytes)
 			scsi_lu_resize(l->lu, bytes);
 	}
-	if (op->reopen)
+	if (op->reopen) {
 		new_store(op);
-	else
+		return;
+	}
+	if (!l->trouble[0])
 		memcpy(l->trouble, old->trouble, sizeof(l->trouble));
-	l->conf.scsi.gone = l->trouble[0] != '\0';
-	if ((was_gone != l->conf.scsi.gone || !m_lun_scsi_equal(&l->conf.scsi, &old->conf.scsi)) &&
-	    scsi_lu_update(l->lu, &l->conf.scsi) != 0)
-		gw_err("a LUN's new settings are not in force: tid=%u lun=%" PRIu64, l->conf.tid,
-		       l->conf.lun);
+	if (!m_lun_scsi_equal(&l->conf.scsi, &old->conf.scsi) || old->conf.scsi.gone)
+		new_settings(l);
 }
 
 static void

@@ -87,6 +87,28 @@ classify_lun(struct plan_op *op)
 	op->reopen = !op->resize;
 }
 
+/* A store whose unit is larger than a block cannot be written block by block. */
+static int
+check_fit(struct plan *p, struct plan_op *op)
+{
+	struct m_lun *l = op->new;
+	const struct be_dev *dev = op->reopen || !op->old ? op->dev : scsi_lu_dev(l->lu);
+	char why[200], key[CONF_KEY_MAX];
+
+	if (!dev || dev->io_align <= l->conf.scsi.block_size)
+		return 0;
+	snprintf(why, sizeof(why), "block_size=%" PRIu32 " is less than the %" PRIu32
+		 " bytes that the backing store reads and writes at once",
+		 l->conf.scsi.block_size, dev->io_align);
+	if (!op->dev) {
+		lun_key(l, key, sizeof(key));
+		return conf_fail(p->err, TGT_INVALID, key, "%s: %s", key, why);
+	}
+	be_dev_close(op->dev);
+	op->dev = NULL;
+	return store_failed(p, l, why);
+}
+
 static int
 open_stores(struct plan *p)
 {
@@ -98,14 +120,15 @@ open_stores(struct plan *p)
 		struct plan_op *op = &p->op[i];
 		struct m_lun *l = op->new;
 		char why[400] = "";
-		int rc;
+		int rc = 0;
 
-		if (op->kind != OP_LUN || !op->reopen || strcmp(l->conf.bstype, "none") == 0)
+		if (op->kind != OP_LUN || !l)
 			continue;
-		rc = open_store(l, &op->dev, why, sizeof(why));
+		if (op->reopen && strcmp(l->conf.bstype, "none") != 0)
+			rc = open_store(l, &op->dev, why, sizeof(why));
 		if (rc && held_by_outgoing(p, l))
 			op->busy = true;
-		else if (rc && store_failed(p, l, why))
+		else if (rc ? store_failed(p, l, why) : check_fit(p, op))
 			return -1;
 	}
 	return 0;
@@ -226,7 +249,8 @@ move_stores(struct plan *p)
 			continue;
 		if (take_stores(p, op->new))
 			return conf_fail(p->err, TGT_NO_MEMORY, "", "out of memory");
-		if (open_store(op->new, &op->dev, why, sizeof(why)) && store_failed(p, op->new, why))
+		if (open_store(op->new, &op->dev, why, sizeof(why)) ? store_failed(p, op->new, why)
+								    : check_fit(p, op))
 			return -1;
 	}
 	return 0;
@@ -244,7 +268,7 @@ give_back_store(struct m_lun *old)
 	}
 	if (scsi_lu_set_dev(old->lu, dev) != 0) {
 		be_dev_close(dev);
-		lun_trouble(old, "out of memory");
+		lun_trouble(old, "the logical unit does not take its backing store back");
 	}
 }
 

@@ -84,7 +84,7 @@ retry_lun(struct m_lun *l)
 		lun_trouble(l, why[0] ? why : "the backing store cannot be opened");
 	} else if (scsi_lu_set_dev(l->lu, dev) != 0) {
 		be_dev_close(dev);
-		lun_trouble(l, "out of memory");
+		lun_trouble(l, "the logical unit does not take the backing store");
 	} else {
 		lun_trouble(l, NULL);
 	}

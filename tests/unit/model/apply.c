@@ -8,6 +8,7 @@ static char *kv_a_small[] = {(char[]){"path=/a"}, (char[]){"size=4096"}, NULL};
 static char *kv_b[] = {(char[]){"path=/b"}, NULL};
 static char *kv_c[] = {(char[]){"path=/c"}, NULL};
 static char *kv_missing[] = {(char[]){"path=/missing"}, NULL};
+static char *kv_4k[] = {(char[]){"path=/4k"}, NULL};
 static char *kv_none[] = {NULL};
 
 static struct gw_conf_err err;
@@ -174,6 +175,30 @@ START_TEST(test_apply_settings_keep_the_store)
 	ck_assert_ptr_eq(lu->dev, dev);
 	ck_assert(lu->conf.readonly);
 	ck_assert_uint_eq(stub_updated, 1);
+	stub_stop();
+}
+END_TEST
+
+START_TEST(test_block_size_and_store_change_together)
+{
+	struct gw_conf_lun l = stub_lun(1, 1, kv_4k);
+	struct scsi_lu *lu;
+
+	stub_start(1);
+	base_config();
+	lu = gw_target_by_tid(gw_conf_now.model, 1)->lun[1].lu;
+	ck_assert_int_eq(apply((struct gw_conf_change){.lun = &l, .nlun = 1}), -1);
+	ck_assert_str_eq(err.key, "lun:1/1");
+	ck_assert(store_open("/a", ""));
+	ck_assert_uint_eq(stub_devs, 2);
+	l.scsi.block_size = 4096;
+	ck_assert_int_eq(apply((struct gw_conf_change){.lun = &l, .nlun = 1}), 0);
+	ck_assert(store_open("/4k", "") && !store_open("/a", ""));
+	ck_assert_uint_eq(lu->conf.block_size, 4096);
+	/* Smaller blocks are refused while that store stays. */
+	l.scsi.block_size = 512;
+	ck_assert_int_eq(apply((struct gw_conf_change){.lun = &l, .nlun = 1}), -1);
+	ck_assert_uint_eq(lu->conf.block_size, 4096);
 	stub_stop();
 }
 END_TEST
@@ -363,5 +388,6 @@ END_TEST
 
 SUITE("apply", test_apply_full_then_the_same_changes_nothing, test_apply_is_all_or_nothing_at_each_step,
       test_apply_size_grows_in_place, test_apply_settings_keep_the_store,
+      test_block_size_and_store_change_together,
       test_apply_full_accepts_what_is_missing, test_tick_heals_and_notices, test_apply_refusals,
       test_account_reaches_its_targets, test_identity_moves_in_one_change, test_check_changes_nothing)

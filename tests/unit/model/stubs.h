@@ -92,6 +92,7 @@ be_dev_open(const char *bstype, const char *const *kv, struct be_dev **dev, char
 	s->bytes = s->bytes ? s->bytes : 1 << 20;
 	(*dev)->size = s->bytes;
 	(*dev)->ops = &stub_ops;
+	(*dev)->io_align = strstr(path, "4k") ? 4096 : 1;
 	stub_devs++;
 	return 0;
 }
