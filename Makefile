@@ -41,6 +41,8 @@ WARN	+= -Werror
 endif
 ALLCFLAGS := -std=gnu11 -pthread -fno-common -fstack-protector-strong $(WARN) $(CFLAGS)
 LDFLAGS	+= -pthread
+# One guest image serves all builds.
+VM_DIR	:= $(B)/vm
 ifneq ($(SAN),)
 override B := $(B)/san-$(subst $(comma),-,$(SAN))
 ALLCFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined -O1

@@ -47,7 +47,8 @@ $(TOOL_BIN): $(B)/tests/lib/%: $(B)/obj/tests/lib/%.o
 	$(call say,LINK)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -liscsi
 
-RUNNER = python3 tests/lib/runner.py --build $(B) --san "$(SAN)" --only "$(ONLY)" --result $(B)/result.json
+RUNNER = python3 tests/lib/runner.py --build $(B) --san "$(SAN)" --only "$(ONLY)" --result $(RESULT)
+RESULT	?= $(B)/result.json
 T	?= login
 SECS	?= 60
 RUN_SECS ?=
@@ -72,11 +73,11 @@ check-conform: all
 
 ## make check-vm        in a QEMU guest: open-iscsi, fio, boot from a LUN
 check-vm: all tools
-	@$(RUNNER) tests/vm
+	@LGT_VM_DIR=$(abspath $(VM_DIR)) $(RUNNER) tests/vm
 
 ## make check-boot      boot a Debian root file system from a LUN (part of check-vm)
 check-boot: all tools
-	@$(RUNNER) tests/vm/boot.py
+	@LGT_VM_DIR=$(abspath $(VM_DIR)) $(RUNNER) tests/vm/boot.py
 
 ## make fuzz            libFuzzer: T=NAME SECS=N; new finds go to build/fuzz/…/corpus/NAME
 fuzz:
