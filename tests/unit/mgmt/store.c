@@ -37,7 +37,7 @@ static void
 change(struct mgmt_store *s, struct mgmt_model *m, int n, bool commit)
 {
 	struct mgmt_change c;
-	char secret[16];
+	char secret[24];
 
 	snprintf(secret, sizeof(secret), "secret%d", n);
 	ck_assert_int_eq(mgmt_change_init(&c), 0);
@@ -88,7 +88,7 @@ START_TEST(the_last_versions_can_be_had_again)
 	ck_assert_int_eq(mgmt_int(json_array_get(list, 0), "version", 0), 50);
 	json_decref(list);
 	for (int n = 50 - MGMT_VERSIONS + 1; n <= 50; n++) {
-		char want[16];
+		char want[24];
 
 		snprintf(want, sizeof(want), "secret%d", n);
 		old = mgmt_store_version(s, &m, n, &err);

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# Completion for lgtadm in bash.
+
+_lgtadm_option() {
+	# The value of the option named $1 or $2 on the command line so far.
+	local i
+	for ((i = 1; i < COMP_CWORD - 1; i++)); do
+		if [[ ${COMP_WORDS[i]} == "$1" || ${COMP_WORDS[i]} == "$2" ]]; then
+			printf '%s' "${COMP_WORDS[i + 1]}"
+			return
+		fi
+	done
+}
+
+_lgtadm_ops() {
+	case $(_lgtadm_option --mode -m) in
+	system | sys) echo "show update stat delete" ;;
+	target | tgt) echo "new delete show bind unbind update stat" ;;
+	logicalunit | lu) echo "new delete update stat" ;;
+	portal | pt) echo "new delete show" ;;
+	session | sess) echo "stat" ;;
+	connection | conn) echo "show delete stat" ;;
+	account) echo "new delete show bind unbind" ;;
+	lld) echo "show start stop" ;;
+	*) echo "new delete show bind unbind update stat start stop" ;;
+	esac
+}
+
+_lgtadm() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=
+	COMPREPLY=()
+	case $prev in
+	--mode | -m) words="system target logicalunit portal session connection account lld" ;;
+	--op | -o) words=$(_lgtadm_ops) ;;
+	--lld | -L) words="iscsi" ;;
+	--bstype | -E) words="rdwr aio uring mem null" ;;
+	--bsoflags | -f) words="sync direct sync:direct" ;;
+	--blocksize | -y) words="512 1024 2048 4096" ;;
+	--device-type | -Y) words="disk" ;;
+	--initiator-address | -I) words="ALL" ;;
+	--tid | -t)
+		words=$(lgtadm --mode target --op show 2>/dev/null |
+			sed -n 's/^Target \([0-9]*\):.*/\1/p')
+		;;
+	--user | -u)
+		words=$(lgtadm --mode account --op show 2>/dev/null | sed -n 's/^    //p')
+		;;
+	--backing-store | -b)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	*)
+		words="--mode --op --tid --sid --cid --lun --name --value --backing-store --bstype
+			--bsopts --bsoflags --blocksize --targetname --initiator-address
+			--initiator-name --user --password --force --params --device-type
+			--outgoing --control-port --lld --json --debug --help --version"
+		;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+
+complete -F _lgtadm lgtadm
