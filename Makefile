@@ -67,6 +67,7 @@ objs	= $(patsubst %.c,$(B)/obj/%.o,$(1))
 all: $(addprefix $(B)/,$(PROGRAMS))
 
 -include tests/tests.mk
+-include mgmt/install.mk
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
