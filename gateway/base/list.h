@@ -66,14 +66,23 @@ gw_list_splice_tail(struct gw_list *to, struct gw_list *from)
 #define gw_list_first(head, type, member)                                                          \
 	(gw_list_empty(head) ? NULL : gw_container((head)->next, type, member))
 
+/*
+ * The node of an entry, by address arithmetic: at the end of a walk `it` stands for the head, which is
+ * no `type` and may not be aligned as one.
+ */
+#define gw_list_node_(it, type, member)                                                            \
+	((struct gw_list *)(void *)((char *)(it) + offsetof(type, member)))
+
 /* The body may not unlink `it`; use the _safe form for that. */
 #define gw_list_each(it, head, type, member)                                                       \
-	for (type *it = gw_container((head)->next, type, member); &it->member != (head);           \
-	     it = gw_container(it->member.next, type, member))
+	for (type *it = gw_container((head)->next, type, member);                                  \
+	     gw_list_node_(it, type, member) != (head);                                            \
+	     it = gw_container(gw_list_node_(it, type, member)->next, type, member))
 #define gw_list_each_safe(it, head, type, member)                                                  \
 	for (type *it = gw_container((head)->next, type, member),                                  \
-		  *it##_n_ = gw_container(it->member.next, type, member);                          \
-	     &it->member != (head);                                                                \
-	     it = it##_n_, it##_n_ = gw_container(it->member.next, type, member))
+		  *it##_n_ = gw_container(gw_list_node_(it, type, member)->next, type, member);    \
+	     gw_list_node_(it, type, member) != (head);                                            \
+	     it = it##_n_,                                                                         \
+		  it##_n_ = gw_container(gw_list_node_(it, type, member)->next, type, member))
 
 #endif
