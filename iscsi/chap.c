@@ -136,26 +136,32 @@ challenge(struct iscsi_chap *chap, uint32_t mask, const char *list, struct iscsi
 	       "none of the CHAP algorithms offered (%.40s) is allowed here", list);
 }
 
-/* The account that the response belongs to, or NULL. An unknown name costs what a wrong secret
- * costs. */
 static const struct gw_account *
-verify(const struct iscsi_chap *chap, const struct iscsi_chap_accounts *accounts, const char *name,
-       const uint8_t *response, size_t len)
+account(const struct iscsi_chap_accounts *accounts, const char *name)
 {
-	static const struct gw_account nobody = {.secret = "no account has this"};
-	const struct gw_account *who = &nobody;
+	const struct gw_account *found = NULL;
+
+	for (uint32_t i = 0; i < accounts->nin; i++) {
+		if (strcmp(accounts->in[i]->name, name) == 0)
+			found = accounts->in[i];
+	}
+	return found;
+}
+
+/* Does the response prove that account? An unknown one (NULL) costs what a wrong secret costs. */
+static bool
+verify(const struct iscsi_chap *chap, const struct gw_account *who, const uint8_t *response,
+       size_t len)
+{
+	const char *secret = who ? who->secret : "no account has this";
 	unsigned hash_len = iscsi_chap_hash_len(chap->alg);
 	uint8_t expected[ISCSI_CHAP_HASH_MAX];
 	bool ok;
 
-	for (uint32_t i = 0; i < accounts->nin; i++) {
-		if (strcmp(accounts->in[i]->name, name) == 0)
-			who = accounts->in[i];
-	}
-	ok = respond(chap->alg, chap->id, who->secret, chap->challenge, hash_len, expected) &&
+	ok = respond(chap->alg, chap->id, secret, chap->challenge, hash_len, expected) &&
 	     same(expected, hash_len, response, len);
 	OPENSSL_cleanse(expected, sizeof(expected));
-	return ok && who != &nobody ? who : NULL;
+	return ok && who;
 }
 
 /* CHAP_I and CHAP_C of the initiator: we prove ourselves. */
@@ -208,10 +214,12 @@ answer(struct iscsi_chap *chap, const struct iscsi_chap_accounts *accounts,
 	n = iscsi_text_bin(set->value[ISCSI_KEY_CHAP_R], response, iscsi_chap_hash_len(chap->alg));
 	if (n < 0)
 		REFUSE(ISCSI_LOGIN_INITIATOR_ERROR, "malformed CHAP_R");
-	peer = verify(chap, accounts, name, response, (size_t)n);
-	if (!peer)
+	peer = account(accounts, name);
+	if (!verify(chap, peer, response, (size_t)n))
 		REFUSE(ISCSI_LOGIN_AUTH_FAILED,
-		       "CHAP failed: unknown user %.80s, or a wrong secret", name);
+		       peer ? "CHAP failed: wrong secret of user %.80s"
+			    : "CHAP failed: no account of user %.80s here",
+		       name);
 	if (set->value[ISCSI_KEY_CHAP_I])
 		status = prove(chap, accounts, peer, set, out, why, why_size);
 	if (status == ISCSI_LOGIN_OK)

@@ -168,10 +168,10 @@ START_TEST(test_refusals)
 		uint16_t status;
 		const char *why;
 	} rows[] = {
-	    {"CHAP_N=user CHAP_R=%W", 0x0201, "unknown user user, or a wrong secret"},
-	    {"CHAP_N=nobody CHAP_R=%R", 0x0201, "unknown user nobody"},
+	    {"CHAP_N=user CHAP_R=%W", 0x0201, "wrong secret of user user"},
+	    {"CHAP_N=nobody CHAP_R=%R", 0x0201, "no account of user nobody"},
 	    {"CHAP_N=second CHAP_R=%R", 0x0201, "wrong secret"},
-	    {"CHAP_N= CHAP_R=%R", 0x0201, "unknown user"},
+	    {"CHAP_N= CHAP_R=%R", 0x0201, "no account of user"},
 	    {"CHAP_N=user CHAP_R=%R00", 0x0200, "malformed CHAP_R"},
 	    {"CHAP_N=user CHAP_R=%R0", 0x0200, "malformed CHAP_R"},
 	    {"CHAP_N=user CHAP_R=0x00", 0x0201, "wrong secret"},
