@@ -149,8 +149,10 @@ open_nexus(struct iscsi_conn *c, uint16_t tsih)
 	n->tpgt = t->tpgt;
 	gw_str_copy(n->peer, sizeof(n->peer), c->peer_text);
 	n->closed = nexus_closed;
-	if (scsi_nexus_open(n))
+	if (scsi_nexus_open(n)) {
+		n->target = NULL;
 		return ISCSI_LOGIN_NO_RESOURCES;
+	}
 	s->open = true;
 	return ISCSI_LOGIN_OK;
 }
@@ -162,6 +164,7 @@ nexus_closed(struct gw_nexus *n)
 	struct iscsi_conn *c = s->conn;
 
 	s->open = false;
+	n->target = NULL; /* nobody keeps it current any more */
 	if (!c)
 		return;
 	if (c->dying)

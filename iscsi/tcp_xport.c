@@ -2,7 +2,9 @@
 #include "iscsi/tcp_xport.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "gateway/base/log.h"
@@ -195,6 +197,58 @@ xport_ask_logout(struct gw_nexus *n)
 		iscsi_async_logout(s->conn);
 }
 
+/* Keys as in 13; whole lines only. */
+static void
+xport_params(const struct gw_nexus *n, char *buf, unsigned size)
+{
+	static const struct iscsi_params none;
+	const struct iscsi_params *now = iscsi_session_params(n), *p = now ? now : &none;
+	const struct {
+		const char *key;
+		uint32_t value;
+		enum { NUMBER, YES_NO, DIGEST } kind;
+	} row[] = {
+		{"HeaderDigest", p->header_digest, DIGEST},
+		{"DataDigest", p->data_digest, DIGEST},
+		{"MaxRecvDataSegmentLength", p->max_recv_dsl, NUMBER},
+		{"MaxXmitDataSegmentLength", p->max_xmit_dsl, NUMBER},
+		{"InitialR2T", p->initial_r2t, YES_NO},
+		{"ImmediateData", p->immediate_data, YES_NO},
+		{"MaxOutstandingR2T", p->max_outstanding_r2t, NUMBER},
+		{"FirstBurstLength", p->first_burst, NUMBER},
+		{"MaxBurstLength", p->max_burst, NUMBER},
+		{"DefaultTime2Wait", p->time2wait, NUMBER},
+		{"DefaultTime2Retain", p->time2retain, NUMBER},
+		{"MaxConnections", p->max_connections, NUMBER},
+		{"ErrorRecoveryLevel", p->erl, NUMBER},
+		{"DataPDUInOrder", p->data_pdu_in_order, YES_NO},
+		{"DataSequenceInOrder", p->data_sequence_in_order, YES_NO},
+		{"iSCSIProtocolLevel", p->protocol_level, NUMBER},
+	};
+	unsigned at = 0;
+
+	if (size == 0)
+		return;
+	buf[0] = 0;
+	for (unsigned i = 0; now && i < GW_ARRAY_LEN(row); i++) {
+		char line[64];
+		int len;
+
+		if (row[i].kind == NUMBER)
+			len = snprintf(line, sizeof(line), "%s=%u\n", row[i].key, row[i].value);
+		else if (row[i].kind == YES_NO)
+			len = snprintf(line, sizeof(line), "%s=%s\n", row[i].key,
+				       row[i].value ? "Yes" : "No");
+		else
+			len = snprintf(line, sizeof(line), "%s=%s\n", row[i].key,
+				       row[i].value ? "CRC32C" : "None");
+		if (at + (unsigned)len >= size)
+			return;
+		memcpy(buf + at, line, (size_t)len + 1);
+		at += (unsigned)len;
+	}
+}
+
 const struct gw_xport_ops tcp_xport = {
 	.name = "tcp",
 	.respond = iscsi_respond,
@@ -202,4 +256,5 @@ const struct gw_xport_ops tcp_xport = {
 	.unlisten = tcp_unlisten,
 	.close = xport_close,
 	.ask_logout = xport_ask_logout,
+	.params = xport_params,
 };

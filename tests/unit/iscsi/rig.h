@@ -53,6 +53,7 @@ static struct {
 	uint32_t split;	      /* most bytes of one receive; 0: as many as wanted */
 	uint32_t send_max;    /* most bytes of one send; 0: all */
 	uint64_t buf_limit, buf_used;
+	bool buf_back; /* something was put since the waiters were woken */
 	uint32_t chunks;
 	bool chunks_low;
 	struct gw_list buf_waiters, timers, msgs_done;
@@ -213,6 +214,7 @@ gw_buf_put(struct gw_core *core, struct gw_sg *sg)
 	for (unsigned i = 0; i < sg->n; i++)
 		free(sg->iov[i].iov_base);
 	rig.buf_used -= sg->len;
+	rig.buf_back = true;
 	sg->n = 0;
 	sg->len = 0;
 }
@@ -723,14 +725,18 @@ rig_turn(void)
 		m->fn(&rig.core, m);
 		any = true;
 	}
-	while (!gw_list_empty(&rig.buf_waiters) && rig.buf_used < rig.buf_limit) {
-		struct gw_waiter *w = gw_list_first(&rig.buf_waiters, struct gw_waiter, node);
-		uint64_t used = rig.buf_used;
+	if (rig.buf_back) {
+		struct gw_list woken;
 
-		gw_buf_unwait(w);
-		w->wake(w);
-		if (rig.buf_used == used)
-			break;
+		rig.buf_back = false;
+		gw_list_init(&woken);
+		gw_list_splice_tail(&woken, &rig.buf_waiters);
+		while (!gw_list_empty(&woken)) {
+			struct gw_waiter *w = gw_list_first(&woken, struct gw_waiter, node);
+
+			gw_buf_unwait(w);
+			w->wake(w);
+		}
 		any = true;
 	}
 	any |= rig_hooks(&rig.core.kick);
