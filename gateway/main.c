@@ -26,8 +26,8 @@
 #define FD_LIMIT	1048576u
 #define BUF_MB_MAX	65536
 
-/* The end takes 10 s at most: initiators get 3 to log out, connections 3 to close. */
-#define END_SEC	     10
+/* The end takes less than 10 s: initiators get 3 to log out, connections 3 to close. */
+#define END_SEC	     9
 #define ASK_MS	     3000
 #define CLOSE_MS     3000
 #define TCP_STOP_MS  1000
