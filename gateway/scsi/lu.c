@@ -122,9 +122,11 @@ identity_differs(const struct scsi_lu_conf *a, const struct scsi_lu_conf *b)
 static uint32_t
 attentions(const struct scsi_view *was, const struct scsi_view *now)
 {
+	/* A cache that comes or goes with its device is told by 28/00. */
+	bool cache = was->dev && now->dev && was->wce != now->wce;
 	uint32_t ua = 0;
 
-	if (was->wce != now->wce || was->d_sense != now->d_sense || was->swp != now->swp ||
+	if (cache || was->d_sense != now->d_sense || was->swp != now->swp ||
 	    was->conf.readonly != now->conf.readonly)
 		ua |= 1u << UA_MODE;
 	if (now->medium == MEDIUM_READY && was->medium == MEDIUM_READY &&
