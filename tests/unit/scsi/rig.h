@@ -417,7 +417,8 @@ rig_exec(struct rig_cmd *c, const void *out, uint32_t out_size)
 	}
 	if (c->cmd.dir == GW_DIR_OUT) {
 		c->cmd.out_len = GW_MIN(c->cmd.edtl, n);
-		memcpy(c->buf, out, GW_MIN(c->cmd.out_len, out_size));
+		if (out && c->buf)
+			memcpy(c->buf, out, GW_MIN(c->cmd.out_len, out_size));
 	}
 	rig.self = c->cmd.nexus->core;
 	scsi_exec(&c->cmd);
