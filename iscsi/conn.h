@@ -91,6 +91,7 @@ struct iscsi_task {
 	bool awaiting; /* announced or solicited data is to come; on conn->awaiting */
 	bool unsol;    /* ... of it unsolicited */
 	bool swallow;  /* the data is dropped: refused or aborted */
+	bool broken;   /* its data was out of order: dropped up to the final PDU */
 	bool answer;   /* a response goes out when the data is in */
 	bool parked;   /* waits for a buffer; on conn->parked */
 	bool immediate;

@@ -3,6 +3,9 @@
  * SCSI Data-Out PDUs (RFC 7143 11.7). Order within and between sequences is negotiated to Yes (13.18,
  * 13.19), so the next byte of a task is the only one that may come.
  */
+#include <string.h>
+
+#include "gateway/base/log.h"
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
 
@@ -18,6 +21,50 @@ task_of(struct iscsi_conn *c, const uint8_t *bhs)
 	}
 	t = iscsi_r2t_find(c, ttt);
 	return t && t->itt == itt ? t : NULL;
+}
+
+/*
+ * 7.9: at ERL 0 a sequence that is out of order ends its task, not the session: the rest of what was
+ * announced or asked for is dropped up to its final PDU, then the status goes out.
+ */
+static void
+break_task(struct iscsi_task *t, const char *why)
+{
+	struct gw_cmd *cmd = &t->cmd;
+
+	gw_log_limited(GW_LOG_WARN, "write ended: %s. peer=%s initiator=%s", why, t->conn->peer_text,
+		       t->conn->sess->nexus.initiator);
+	if (t->begun) {
+		t->begun = false;
+		scsi_forget(cmd);
+		cmd->status = SAM_CHECK_CONDITION;
+		cmd->sense_len = 18;
+		memset(cmd->sense, 0, sizeof(cmd->sense));
+		cmd->sense[0] = 0x70;  /* fixed format, SPC-4 4.5.3 */
+		cmd->sense[2] = 0x0b;  /* ABORTED COMMAND */
+		cmd->sense[7] = 10;
+		cmd->sense[12] = 0x4b; /* DATA PHASE ERROR */
+		t->answer = true;
+	}
+	t->swallow = true;
+	t->broken = true;
+	iscsi_r2t_abort(t);
+	iscsi_task_free_data(t);
+}
+
+/* A broken task is over when all sequences that it has to expect have ended. */
+static void
+broken_end(struct iscsi_conn *c, struct iscsi_task *t)
+{
+	if (!(c->rx.head[ISCSI_AT_FLAGS] & ISCSI_FLAG_F))
+		return;
+	if (!t->unsol && ++t->r2t_done < t->r2t_sent)
+		return;
+	t->unsol = false;
+	iscsi_r2t_end(t);
+	t->asked = t->got;
+	iscsi_task_advance(t);
+	iscsi_task_unpark(c);
 }
 
 /* Why the PDU does not fit its sequence; NULL if it does. */
@@ -52,10 +99,12 @@ iscsi_data_out_begin(struct iscsi_conn *c)
 		c->rx.reject = ISCSI_REJECT_INVALID_FIELD;
 		return ISCSI_RX_OK;
 	}
-	why = check(t, c->rx.head, c->rx.len);
+	why = t->broken ? NULL : check(t, c->rx.head, c->rx.len);
 	if (why)
-		return iscsi_reject_close(c, ISCSI_REJECT_PROTOCOL, why);
+		break_task(t, why);
 	iscsi_rx_to_task(c, t, t->got);
+	if (t->broken)
+		c->rx.sink = ISCSI_SINK_DROP;
 	return ISCSI_RX_OK;
 }
 
@@ -65,6 +114,10 @@ iscsi_data_out_end(struct iscsi_conn *c)
 	struct iscsi_task *t = c->rx.task;
 
 	gw_stat_add(c->sess->nexus.stats.dataout_pdus, 1);
+	if (t->broken) {
+		broken_end(c, t);
+		return ISCSI_RX_OK;
+	}
 	t->got += c->rx.len;
 	t->data_sn++;
 	if (c->rx.len > 0)
