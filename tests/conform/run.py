@@ -18,7 +18,16 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from lab import SCALE, STANDIN, Lab, require_built
 
 TEST_SECS = 60
+# Before each test the suite clears reservations, and calls it a skip where there are none to clear.
+PREPARATION = "PERSISTENT RESERVE IN is not implemented"
 SIZE = "1G"
+# Tests of the suite that no target can pass: the assertion that fails, and why. One that fails otherwise still counts.
+KNOWN = {
+    "iSCSITMF.LUNResetSimpleAsync": (
+        r"reconnect_succeeded,1", "libiscsi 1.19 looks for the answer before it could have come"),
+    "WriteSame10.UnmapUntilEnd": (
+        r"did not read back", "the suite unmaps with a pattern of ones and expects zeroes, SBC-4 wants the pattern written"),
+}
 ORDER = ("passed", "failed", "hung", "skipped", "empty")
 
 Outcome = collections.namedtuple("Outcome", "name state text")
@@ -40,10 +49,15 @@ def outcome(name, text, code):
     if code or not tests or tests[1] != 1:
         return Outcome(name, "failed", f"exit {code}\n{text}")
     if tests[3] or asserts[3]:
+        wrong = re.findall(r"^\s*\d+\. \S+\.c:\d+\s+- (.*)$", text, re.M)
+        pattern, why = KNOWN.get(name, ("(?!)", ""))
+        if wrong and all(re.search(pattern, line) for line in wrong):
+            return Outcome(name, "skipped", why)
         return Outcome(name, "failed", text)
-    said = re.search(r"\[SKIPPED\]\s*(.*)", text)
+    said = [line for line in re.findall(r"\[SKIPPED\]\s*(.*)", text)
+            if name.startswith("Pr") or not line.startswith(PREPARATION)]
     if said:
-        return Outcome(name, "skipped", said.group(1).strip())
+        return Outcome(name, "skipped", said[0].strip())
     return Outcome(name, "passed" if asserts[0] else "empty", text)
 
 
@@ -63,7 +77,7 @@ def lun(lab, kind):
         if kind == "thin":
             lab.op("logicalunit", "update", "--tid", 1, "--lun", 1, "--params", "thin_provisioning=1")
     else:
-        lab.lun(1, 1, f"size={1 << 30}", kind)
+        lab.lun(1, 1, kind, kind, "--bsopts", "size=1g")
 
 
 def run_kind(kind, wanted, say):

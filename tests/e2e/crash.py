@@ -50,7 +50,8 @@ def change(lab, rnd, state):
     lun = rnd.choice(LUNS)
     new[tid][1].symmetric_difference_update({lun})
     if lun in new[tid][1]:
-        return ["logicalunit", "new", "--tid", tid, "--lun", lun, "--backing-store", lab.path("disk")], new
+        return ["logicalunit", "new", "--tid", tid, "--lun", lun, "--backing-store",
+                lab.path(f"disk{tid}.{lun}")], new
     return ["logicalunit", "delete", "--tid", tid, "--lun", lun], new
 
 
@@ -63,7 +64,9 @@ def command(lab, args):
 @case(f"{CHANGES} changes, a kill in every {KILL_EVERY}th")
 def _(lab):
     rnd = random.Random(2)
-    lab.file("disk", "8M")
+    for tid in TIDS:
+        for lun in LUNS:
+            lab.file(f"disk{tid}.{lun}", "8M")
     state, kills, kept = {}, 0, 0
     for n in range(CHANGES):
         args, new = change(lab, rnd, state)

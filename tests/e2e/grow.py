@@ -31,7 +31,7 @@ def _(lab):
 
     def grow():
         os.truncate(lab.path("disk1"), NEW)
-        lab.op("logicalunit", "update", "--tid", 1, "--lun", 1, "--params", "size=0")
+        lab.op("logicalunit", "update", "--tid", 1, "--lun", 1, "--params", f"size={NEW}")
     watched(lab, 1, grow)
 
 

@@ -17,8 +17,8 @@ def setup(lab):
     lab.target(1)
     lab.lun(1, 1, lab.file("disk", SIZE))
     if not STANDIN:
-        lab.lun(1, 2, f"size={SIZE}", "mem")
-        lab.lun(1, 3, f"size={SIZE}", "null")
+        lab.lun(1, 2, "memory", "mem", "--bsopts", f"size={SIZE}")
+        lab.lun(1, 3, "nothing", "null", "--bsopts", f"size={SIZE}")
 
 
 def luns():

@@ -14,6 +14,7 @@ As a program: `lab.py COMMAND…` runs COMMAND with the environment of a fresh l
 """
 import glob
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -41,9 +42,15 @@ class Refused(Exception):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the range that the kernel hands to clients, who could take it while a gateway restarts."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def wait_for(what, secs, why):
@@ -159,6 +166,9 @@ class Lab:
             raise AssertionError("; ".join(wrong))
 
     def start(self):
+        if not self.gateway.alive():
+            # The kernel closes the sockets of a killed io_uring a moment after the process has gone.
+            wait_for(lambda: not self.listens(), READY_SECS, "the port is free")
         for d in self.daemons:
             if not d.alive():
                 d.start()

@@ -29,6 +29,9 @@ def run(*args):
         except Exception:
             failed += 1
             print(traceback.format_exc())
+            for arg in args:
+                if hasattr(arg, "show_logs"):
+                    arg.show_logs()
             print(f"not ok {name}", flush=True)
     return failed
 
