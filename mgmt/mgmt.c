@@ -76,12 +76,15 @@ full_params(const struct mgmt_model *m, const struct mgmt_change *c)
 	const char *key;
 
 	json_object_foreach (m->objects, key, obj) {
-		if (!c || (!json_object_get(c->set, key) && !json_object_get(c->del, key)))
+		if (mgmt_key_visible(key) &&
+		    (!c || (!json_object_get(c->set, key) && !json_object_get(c->del, key))))
 			json_array_append_new(set, mgmt_gateway_form(obj));
 	}
 	if (c) {
-		json_object_foreach (c->set, key, obj)
-			json_array_append_new(set, mgmt_gateway_form(obj));
+		json_object_foreach (c->set, key, obj) {
+			if (mgmt_key_visible(key))
+				json_array_append_new(set, mgmt_gateway_form(obj));
+		}
 	}
 	return json_pack("{s:b,s:b,s:o,s:[]}", "full", 1, "force", 1, "set", set, "del");
 }
@@ -96,13 +99,15 @@ diff_params(const struct mgmt_model *m, const struct mgmt_change *c)
 		json_t *was = mgmt_model_get(m, key), *form = mgmt_gateway_form(obj);
 		json_t *old = was ? mgmt_gateway_form(was) : NULL;
 
-		if (!old || !json_equal(old, form))
+		if (mgmt_key_visible(key) && (!old || !json_equal(old, form)))
 			json_array_append(set, form);
 		json_decref(old);
 		json_decref(form);
 	}
-	json_object_foreach (c->del, key, obj)
-		json_array_append_new(del, json_string(key));
+	json_object_foreach (c->del, key, obj) {
+		if (mgmt_key_visible(key))
+			json_array_append_new(del, json_string(key));
+	}
 	return json_pack("{s:b,s:b,s:o,s:o}", "full", 0, "force", c->force, "set", set, "del", del);
 }
 

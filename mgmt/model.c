@@ -180,13 +180,15 @@ mgmt_change_visible(const struct mgmt_change *c, const struct mgmt_model *m)
 {
 	const char *key;
 	json_t *obj;
-	bool differs = json_object_size(c->del) > 0;
+	bool differs = false;
 
+	json_object_foreach (c->del, key, obj)
+		differs |= mgmt_key_visible(key);
 	json_object_foreach (c->set, key, obj) {
 		json_t *was = mgmt_model_get(m, key);
 		json_t *a = was ? mgmt_gateway_form(was) : NULL, *b = mgmt_gateway_form(obj);
 
-		differs |= !a || !b || !json_equal(a, b);
+		differs |= mgmt_key_visible(key) && (!a || !b || !json_equal(a, b));
 		json_decref(a);
 		json_decref(b);
 	}
@@ -228,6 +230,12 @@ mgmt_model_commit(struct mgmt_model *m, const struct mgmt_change *c)
 		bad |= name_index(m, obj, true);
 	}
 	return bad ? -ENOMEM : 0;
+}
+
+bool
+mgmt_key_visible(const char *key)
+{
+	return strncmp(key, "former:", strlen("former:")) != 0;
 }
 
 json_t *

@@ -59,6 +59,8 @@ bool mgmt_change_visible(const struct mgmt_change *c, const struct mgmt_model *m
 /* Makes the change part of the model. 0 or -ENOMEM. */
 int mgmt_model_commit(struct mgmt_model *m, const struct mgmt_change *c);
 
+/* False for objects that only the management side has ("former:..."). */
+bool mgmt_key_visible(const char *key);
 /* The object without its "mgmt" member: a new reference. */
 json_t *mgmt_gateway_form(const json_t *obj);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gateway/base/str.h"
+#include "mgmt/former.h"
 #include "mgmt/lun_params.h"
 #include "mgmt/names.h"
 #include "mgmt/ops.h"
@@ -140,7 +141,7 @@ mgmt_lun_new(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out, st
 		json_decref(lun);
 		return -1;
 	}
-	if (mgmt_change_init(&c) || mgmt_change_set(&c, lun)) {
+	if (mgmt_change_init(&c) || mgmt_former_use(m, &c, lun) || mgmt_change_set(&c, lun)) {
 		rc = mgmt_fail(err, TGT_E_NOMEM, "out of memory");
 	} else {
 		snprintf(c.what, sizeof(c.what), "logicalunit new tid=%" PRId32 " lun=%" PRIu64,
@@ -202,8 +203,11 @@ mgmt_lun_delete(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out,
 	c.force = r->h.force;
 	snprintf(c.what, sizeof(c.what), "logicalunit delete tid=%" PRId32 " lun=%" PRIu64,
 		 r->h.tid, r->h.lun);
-	bad = bad || (controller ? delete_controller(m, t, &c)
-				 : mgmt_change_del(&c, mgmt_str(lun, "key", "")));
+	if (controller)
+		bad = bad || delete_controller(m, t, &c);
+	else
+		bad = bad || mgmt_former_keep(m, &c, lun) || mgmt_former_trim(m, &c) ||
+		      mgmt_change_del(&c, mgmt_str(lun, "key", ""));
 	rc = bad ? mgmt_fail(err, TGT_E_NOMEM, "out of memory") : mgmt_apply(m, &c, err);
 	mgmt_change_fini(&c);
 	return rc;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "mgmt/former.h"
 #include "mgmt/names.h"
 #include "mgmt/ops.h"
 #include "mgmt/params.h"
@@ -85,9 +86,11 @@ mgmt_target_delete(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *o
 	snprintf(prefix, sizeof(prefix), "lun:%" PRId32 "/", r->h.tid);
 	luns = mgmt_model_list(&m->model, prefix);
 	json_array_foreach (luns, i, lun)
-		bad = bad || mgmt_change_del(&c, mgmt_str(lun, "key", ""));
+		bad = bad || mgmt_former_keep(m, &c, lun) ||
+		      mgmt_change_del(&c, mgmt_str(lun, "key", ""));
 	json_decref(luns);
-	bad = bad || !luns || mgmt_change_del(&c, mgmt_str(t, "key", ""));
+	bad =
+	    bad || !luns || mgmt_former_trim(m, &c) || mgmt_change_del(&c, mgmt_str(t, "key", ""));
 	return finish(m, &c, bad, err);
 }
 

@@ -280,6 +280,30 @@ def _(lab):
     lab.ok("-m", "target", "-o", "delete", "-t", 6)
 
 
+@case("a LUN that is deleted and comes back on its path is the same disk")
+def _(lab):
+    disk, ident = lab.file("back"), ("naa", "serial", "scsi_id")
+
+    def create(path):
+        if "target:6" not in lab.state():
+            lab.ok("-m", "target", "-o", "new", "-t", 6, "-T", IQN + "f")
+        lab.ok("-m", "logicalunit", "-o", "new", "-t", 6, "-l", 2, "-b", path)
+        return [lab.state()["lun:6/2"][k] for k in ident]
+
+    first = create(disk)
+    lab.ok("-m", "target", "-o", "delete", "-t", 6)
+    need(not [k for k in lab.state() if k.startswith("former")], "the gateway was told")
+    lab.kill_mgmtd()
+    lab.start_mgmtd()
+    same(create(disk), first)
+    lab.ok("-m", "logicalunit", "-o", "delete", "-t", 6, "-l", 2)
+    other = create(lab.file("otherdisk"))
+    need(not set(other) & set(first), "another disk has the same identity")
+    lab.ok("-m", "logicalunit", "-o", "delete", "-t", 6, "-l", 2)
+    need(not set(create(disk)) & set(other))
+    lab.ok("-m", "target", "-o", "delete", "-t", 6)
+
+
 @case("hostile, slow and vanishing clients do not stall the others")
 def _(lab):
     def client():

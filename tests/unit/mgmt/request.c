@@ -4,16 +4,18 @@
 #include <string.h>
 
 #include "gateway/base/log.h"
+#include "mgmt/former.h"
 #include "mgmt/request.h"
 
 static char wire[TGT_REQ_MAX * 2];
 static struct mgmt_req req;
 static struct mgmt_err err;
+static uint64_t lun = TGT_NO_LUN;
 
 static size_t
 build(uint32_t mode, uint32_t op, const void *payload, size_t n)
 {
-	struct tgt_req h = {.mode = mode, .op = op, .tid = 1, .lun = TGT_NO_LUN};
+	struct tgt_req h = {.mode = mode, .op = op, .tid = 1, .lun = lun};
 
 	h.len = (uint32_t)(sizeof(h) + n);
 	memcpy(wire, &h, sizeof(h));
@@ -187,6 +189,32 @@ START_TEST(the_gateway_is_told_only_what_it_can_see)
 }
 END_TEST
 
+START_TEST(identities_of_the_dead_are_bounded)
+{
+	struct mgmt m;
+	const char *key;
+	json_t *obj;
+	unsigned n = 0;
+
+	ck_assert_int_eq(mgmt_init(&m, NULL, "/nowhere", &err), 0);
+	m.link.fake = gateway;
+	m.synced = true;
+	ck_assert_int_eq(run(&m, TGT_TARGET, TGT_NEW, "targetname=iqn.x:a"), 0);
+	for (lun = 1; lun <= MGMT_FORMER_MAX + 5; lun++) {
+		ck_assert_int_eq(run(&m, TGT_LUN, TGT_NEW, "path=/disk"), 0);
+		ck_assert_int_eq(run(&m, TGT_LUN, TGT_DELETE, ""), 0);
+	}
+	lun = TGT_NO_LUN;
+	ck_assert_ptr_null(strstr(last_params, MGMT_FORMER_PREFIX));
+	json_object_foreach (m.model.objects, key, obj)
+		n += !strncmp(key, MGMT_FORMER_PREFIX, strlen(MGMT_FORMER_PREFIX));
+	ck_assert_uint_eq(n, MGMT_FORMER_MAX);
+	ck_assert_ptr_null(mgmt_model_get(&m.model, MGMT_FORMER_PREFIX "iqn.x:a/5"));
+	ck_assert_ptr_nonnull(mgmt_model_get(&m.model, MGMT_FORMER_PREFIX "iqn.x:a/6"));
+	mgmt_fini(&m);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -205,6 +233,8 @@ main(void)
 	tcase_add_test(tc, name_and_value_keep_commas);
 	tcase_add_test(tc, a_refused_change_leaves_nothing);
 	tcase_add_test(tc, the_gateway_is_told_only_what_it_can_see);
+	tcase_add_test(tc, identities_of_the_dead_are_bounded);
+	tcase_set_timeout(tc, 60);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);
