@@ -214,12 +214,25 @@ count_error(struct gw_cmd *cmd)
 		gw_stat_add(cmd->luc->errors, 1);
 }
 
+static bool
+refuse(struct gw_cmd *cmd, uint8_t status)
+{
+	count_error(cmd);
+	cmd->status = status;
+	cmd->dir = GW_DIR_NONE;
+	cmd->data_len = 0;
+	cmd->state = GW_CMD_DONE;
+	gw_list_init(&cmd->on_nexus);
+	return false;
+}
+
 bool
 scsi_begin(struct gw_cmd *cmd)
 {
-	BUG(cmd->nexus->closing);
 	reset(cmd);
 	gw_stat_add(cmd->nexus->core->stats->cmds, 1);
+	if (NEVER(cmd->nexus->closing))
+		return refuse(cmd, SAM_BUSY);
 	find_lu(cmd);
 	if (find_op(cmd) && check_reservation(cmd) && check_bits(cmd) && check_state(cmd) &&
 	    check_range(cmd) && set_length(cmd) && check_announced(cmd)) {
@@ -227,12 +240,7 @@ scsi_begin(struct gw_cmd *cmd)
 		gw_list_add_tail(&cmd->nexus->cmds, &cmd->on_nexus);
 		return true;
 	}
-	count_error(cmd);
-	cmd->dir = GW_DIR_NONE;
-	cmd->data_len = 0;
-	cmd->state = GW_CMD_DONE;
-	gw_list_init(&cmd->on_nexus);
-	return false;
+	return refuse(cmd, cmd->status);
 }
 
 /* Whether what scsi_begin() found still holds: data-out may have taken its time. */
@@ -317,7 +325,8 @@ scsi_forget(struct gw_cmd *cmd)
 {
 	struct gw_nexus *n = cmd->nexus;
 
-	BUG(cmd->state != GW_CMD_NEW);
+	if (NEVER(cmd->state != GW_CMD_NEW))
+		return;
 	cmd->state = GW_CMD_DONE;
 	gw_list_del(&cmd->on_nexus);
 	scsi_nexus_left(n);

@@ -13,8 +13,8 @@
 #include "gateway/scsi/op_priv.h"
 
 /* Limits that VPD B0 announces. */
-#define SCSI_WS_BYTES_MAX   (256ull << 20) /* one WRITE SAME */
-#define SCSI_UNMAP_DESC_MAX 256            /* descriptors of one UNMAP */
+#define SCSI_WS_BLOCKS_MAX  0xffff /* one WRITE SAME: what WRITE SAME(10) can name */
+#define SCSI_UNMAP_DESC_MAX 256    /* descriptors of one UNMAP */
 #define SCSI_RANGE_STEP \
 	(1ull << 30) /* bytes of one BE_ZERO or BE_UNMAP: an abort waits for one at most */
 

@@ -97,7 +97,7 @@ fill_limits(const struct gw_cmd *cmd, uint8_t *b)
 		gw_put_be32(b + 24, GW_MAX(gran, 1u));
 		gw_put_be32(b + 28, 0x80000000); /* UGAVALID, alignment 0 */
 	}
-	gw_put_be64(b + 32, SCSI_WS_BYTES_MAX >> v->shift);
+	gw_put_be64(b + 32, SCSI_WS_BLOCKS_MAX);
 	return 0x3c;
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * WRITE SAME (SBC-4 5.49). A block of zeroes becomes BE_ZERO (with UNMAP: deallocating if the
- * backend can); any other block is repeated in work memory and written piece by piece.
+ * WRITE SAME (SBC-4 5.49). A block of zeroes becomes BE_ZERO; any other block is repeated in work
+ * memory and written piece by piece. With UNMAP the range is deallocated and reads as zeroes, as
+ * for UNMAP, whatever the block holds: initiators and conformance tests expect it of a device with
+ * LBPRZ.
  */
 #include "gateway/scsi/scsi_priv.h"
 
@@ -33,7 +35,7 @@ scsi_write_same_prep(struct gw_cmd *cmd)
 	/* WSNZ is 0: no length means up to the last block. */
 	if (!cmd->nblk)
 		cmd->nblk = v->nblk - cmd->lba;
-	if (cmd->nblk > SCSI_WS_BYTES_MAX >> v->shift) {
+	if (cmd->nblk > SCSI_WS_BLOCKS_MAX) {
 		scsi_check_cdb(cmd, cmd->op->nblk_at, 7);
 		return false;
 	}
@@ -47,6 +49,21 @@ scsi_write_same_prep(struct gw_cmd *cmd)
 		scsi_check(cmd, SENSE_CIU_FIELD);
 		cmd->moved = cmd->data_len;
 		return false;
+	}
+	return true;
+}
+
+static bool
+wants_zero(const struct gw_cmd *cmd)
+{
+	uint8_t b[512];
+
+	if (no_data_out(cmd) || (cmd->cdb[1] & CDB_UNMAP))
+		return true;
+	for (uint64_t off = 0; off < cmd->data_len; off += sizeof(b)) {
+		scsi_out_get(cmd, off, b, sizeof(b));
+		if (b[0] || memcmp(b, b + 1, sizeof(b) - 1) != 0)
+			return false;
 	}
 	return true;
 }
@@ -116,28 +133,13 @@ pattern_start(struct gw_cmd *cmd)
 {
 	size_t block = (size_t)1 << cmd->blk_shift;
 
-	if (no_data_out(cmd))
+	if (wants_zero(cmd))
 		memset(cmd->work->mem, 0, block);
 	else
 		scsi_out_get(cmd, 0, cmd->work->mem, block);
 	for (size_t n = block; n < SCSI_WORK_SIZE; n *= 2)
 		memcpy(cmd->work->mem + n, cmd->work->mem, n);
 	pattern_step(cmd);
-}
-
-static bool
-is_zero(const struct gw_cmd *cmd)
-{
-	uint8_t b[512];
-
-	if (no_data_out(cmd))
-		return true;
-	for (uint64_t off = 0; off < cmd->data_len; off += sizeof(b)) {
-		scsi_out_get(cmd, off, b, sizeof(b));
-		if (b[0] || memcmp(b, b + 1, sizeof(b) - 1) != 0)
-			return false;
-	}
-	return true;
 }
 
 void
@@ -148,7 +150,7 @@ scsi_exec_write_same(struct gw_cmd *cmd)
 	/* Without its block there is nothing to write; the residual says so. */
 	if (cmd->out_len < cmd->data_len || !cmd->nblk)
 		scsi_good(cmd);
-	else if (is_zero(cmd))
+	else if (wants_zero(cmd))
 		zero_step(cmd);
 	else
 		scsi_work_get(cmd, pattern_start);
