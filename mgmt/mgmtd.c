@@ -180,6 +180,8 @@ catch_signals(sd_event *event)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	/* A store at the limit of its size is an error to report, like a full disk. */
+	signal(SIGXFSZ, SIG_IGN);
 	return sd_event_add_signal(event, NULL, SIGTERM, on_signal, NULL) < 0 ||
 	       sd_event_add_signal(event, NULL, SIGINT, on_signal, NULL) < 0;
 }

@@ -4,6 +4,7 @@
 # runner: timeout=120
 import json
 import os
+import resource
 import shutil
 import socket
 import struct
@@ -250,6 +251,29 @@ def _(lab):
     same(lab.ok("-m", "target", "-o", "show"), listing)
     same(os.stat(lab.path("state")).st_mode & 0o777, 0o700)
     same(os.stat(lab.path("state/config.db")).st_mode & 0o777, 0o600)
+
+
+@case("a full disk: the change is refused, taken back in the gateway, and later works")
+def _(lab):
+    before, pid = lab.state(), lab.mgmtd.pid
+    size = os.path.getsize(lab.path("state/config.db-wal"))
+    old = resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    refused = None
+    for n in range(200):  # a log that was begun anew is filled up first
+        p = lab.adm("-m", "target", "-o", "new", "-t", 50 + n, "-T", f"{IQN}full{n}")
+        if p.returncode:
+            refused = n
+            break
+        before = lab.state()
+    need(refused is not None, "the limit was never reached")
+    need(p.returncode == 22 and "cannot write the configuration store" in p.stderr, p.stderr)
+    need(len(p.stderr.splitlines()) == 1, p.stderr)
+    same(lab.state(), before)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, old)
+    for n in range(refused):
+        lab.ok("-m", "target", "-o", "delete", "-t", 50 + n)
+    lab.ok("-m", "target", "-o", "new", "-t", 50, "-T", IQN + "full")
+    lab.ok("-m", "target", "-o", "delete", "-t", 50)
 
 
 @case("--json is JSON, without secrets")
