@@ -187,7 +187,8 @@ iscsi_task_advance(struct iscsi_task *t)
 		park(t);
 }
 
-/* --- the PDU ------------------------------------------------------------------------------------ */
+/* --- the PDU ------------------------------------------------------------------------------------
+ */
 
 /* What 11.3 demands of the header; 0 or an enum iscsi_reject. */
 static uint8_t
@@ -209,7 +210,8 @@ check(const struct iscsi_conn *c, const uint8_t *bhs)
 		return ISCSI_REJECT_PROTOCOL;
 	if (len == 0)
 		return 0;
-	/* 13.11, 13.14: immediate data only if agreed, at most FirstBurstLength, at most all of it. */
+	/* 13.11, 13.14: immediate data only if agreed, at most FirstBurstLength, at most all of it.
+	 */
 	if (!w || !c->params.immediate_data || len > c->params.first_burst || len > edtl)
 		return ISCSI_REJECT_PROTOCOL;
 	return 0;
@@ -233,7 +235,9 @@ fill(struct iscsi_conn *c, struct iscsi_task *t)
 	t->slot = -1;
 	cmd->nexus = &c->sess->nexus;
 	cmd->lun = gw_lun_decode(bhs + ISCSI_AT_LUN);
-	cmd->want_dir = flags & ISCSI_CMD_R ? GW_DIR_IN : flags & ISCSI_CMD_W ? GW_DIR_OUT : GW_DIR_NONE;
+	cmd->want_dir = flags & ISCSI_CMD_R   ? GW_DIR_IN
+			: flags & ISCSI_CMD_W ? GW_DIR_OUT
+					      : GW_DIR_NONE;
 	cmd->edtl = cmd->want_dir == GW_DIR_NONE ? 0 : gw_be32(bhs + ISCSI_AT_EDTL);
 	cmd->attr = flags & ISCSI_CMD_ATTR;
 	cmd->state = GW_CMD_FREE;
@@ -285,14 +289,15 @@ in_place(const struct iscsi_conn *c, const struct iscsi_task *t)
 }
 
 /*
- * Memory for data that comes with the command or unasked. With none to be had we stop reading, unless
- * that would lock out the data of this connection's own writes: then the command is refused.
+ * Memory for data that comes with the command or unasked. With none to be had we stop reading,
+ * unless that would lock out the data of this connection's own writes: then the command is refused.
  */
 static enum iscsi_rx
 place_data(struct iscsi_conn *c, struct iscsi_task *t)
 {
 	struct iscsi_rxq *rx = &c->rx;
-	bool others = t->unsol ? c->awaiting.next != c->awaiting.prev : !gw_list_empty(&c->awaiting);
+	bool others =
+	    t->unsol ? c->awaiting.next != c->awaiting.prev : !gw_list_empty(&c->awaiting);
 
 	if (t->want == 0 || (rx->len == 0 && !t->unsol))
 		return ISCSI_RX_OK;

@@ -64,8 +64,7 @@ login_late(struct gw_timer *t)
 static bool
 data_out_late(const struct iscsi_conn *c)
 {
-	gw_list_each(t, &c->awaiting, struct iscsi_task, node)
-	{
+	gw_list_each (t, &c->awaiting, struct iscsi_task, node) {
 		if (c->core->now - t->stamp > ISCSI_DATA_OUT_MS * 1000000ull)
 			return true;
 	}
@@ -73,14 +72,13 @@ data_out_late(const struct iscsi_conn *c)
 }
 
 /*
- * An aborted task whose data does not come is not the connection's end: initiators stop sending what
- * they have aborted (11.5.1 lets them, once the abort is answered).
+ * An aborted task whose data does not come is not the connection's end: initiators stop sending
+ * what they have aborted (11.5.1 lets them, once the abort is answered).
  */
 static void
 forget_zombies(struct iscsi_conn *c)
 {
-	gw_list_each_safe(t, &c->awaiting, struct iscsi_task, node)
-	{
+	gw_list_each_safe (t, &c->awaiting, struct iscsi_task, node) {
 		if (!t->swallow || t->answer || c->rx.task == t ||
 		    c->core->now - t->stamp <= ISCSI_DATA_OUT_MS * 1000000ull)
 			continue;
@@ -260,13 +258,13 @@ take_down(struct iscsi_conn *c)
 		iscsi_ctl_put(c->logout);
 	c->logout = NULL;
 	iscsi_tx_purge(c);
-	gw_list_each_safe(t, &c->awaiting, struct iscsi_task, node)
+	gw_list_each_safe (t, &c->awaiting, struct iscsi_task, node)
 		iscsi_task_drop(t);
-	gw_list_each_safe(t, &c->parked, struct iscsi_task, node)
+	gw_list_each_safe (t, &c->parked, struct iscsi_task, node)
 		iscsi_task_drop(t);
 	gw_log_limited(c->state == ISCSI_S1_FREE ? GW_LOG_INFO : GW_LOG_WARN,
-		       "connection closed: %s. peer=%s initiator=%s target=%s", c->why, c->peer_text,
-		       c->sess ? c->sess->nexus.initiator : "-",
+		       "connection closed: %s. peer=%s initiator=%s target=%s", c->why,
+		       c->peer_text, c->sess ? c->sess->nexus.initiator : "-",
 		       c->sess && c->sess->nexus.target ? c->sess->nexus.target->iqn : "-");
 }
 

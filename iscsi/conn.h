@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A TCP connection, its tasks and what it sends. Home: the core that it was placed on; no other thread
- * touches it after accept. RFC 7143 with ErrorRecoveryLevel 0 and one connection a session.
+ * A TCP connection, its tasks and what it sends. Home: the core that it was placed on; no other
+ * thread touches it after accept. RFC 7143 with ErrorRecoveryLevel 0 and one connection a session.
  *
- * Receiving (tcp_rx.c): headers are parsed from the chunk, the handler of the opcode (ffp.c) says where
- * the data segment goes, and is called again when the whole PDU is in. Handlers return enum iscsi_rx;
- * whoever condemns the connection returns what conn_die() returned.
- * Sending (tcp_tx.c): entries wait on txq; once a turn as many PDUs as fit are laid out in a batch and
- * leave in one sendmsg.
+ * Receiving (tcp_rx.c): headers are parsed from the chunk, the handler of the opcode (ffp.c) says
+ * where the data segment goes, and is called again when the whole PDU is in. Handlers return enum
+ * iscsi_rx; whoever condemns the connection returns what conn_die() returned. Sending (tcp_tx.c):
+ * entries wait on txq; once a turn as many PDUs as fit are laid out in a batch and leave in one
+ * sendmsg.
  */
 #ifndef ISCSI_CONN_H
 #define ISCSI_CONN_H
@@ -25,15 +25,15 @@
 #include "iscsi/pdu.h"
 #include "iscsi/sn.h"
 
-#define ISCSI_RX_BUDGET	     64		  /* PDUs of one connection in one go */
-#define ISCSI_CTL_MAX	     32		  /* control PDUs that a connection may have under way */
-#define ISCSI_IMM_MAX	     8		  /* immediate SCSI commands beside the window */
-#define ISCSI_HELD_MAX	     (16u << 20)  /* write buffer bytes that wait for a peer's data */
-#define ISCSI_DATA_OUT_MS    60000	  /* a peer that does not send its data is dropped */
-#define ISCSI_TX_STALL_MS    60000	  /* a peer that does not read is dropped */
-#define ISCSI_LOGOUT_MS	     10000	  /* time to log out after we asked */
-#define ISCSI_RECV_DSL	     GW_SEG_MAX	  /* largest MaxRecvDataSegmentLength that we declare */
-#define ISCSI_SLOTS	     64		  /* tasks of a connection with R2Ts outstanding */
+#define ISCSI_RX_BUDGET   64          /* PDUs of one connection in one go */
+#define ISCSI_CTL_MAX     32          /* control PDUs that a connection may have under way */
+#define ISCSI_IMM_MAX     8           /* immediate SCSI commands beside the window */
+#define ISCSI_HELD_MAX    (16u << 20) /* write buffer bytes that wait for a peer's data */
+#define ISCSI_DATA_OUT_MS 60000       /* a peer that does not send its data is dropped */
+#define ISCSI_TX_STALL_MS 60000       /* a peer that does not read is dropped */
+#define ISCSI_LOGOUT_MS   10000       /* time to log out after we asked */
+#define ISCSI_RECV_DSL    GW_SEG_MAX  /* largest MaxRecvDataSegmentLength that we declare */
+#define ISCSI_SLOTS       64          /* tasks of a connection with R2Ts outstanding */
 
 struct iscsi_session;
 struct iscsi_task;
@@ -54,12 +54,16 @@ enum {
 	ISCSI_STOP_CLOSE = 16, /* for good */
 };
 
-enum iscsi_tx_kind { ISCSI_TX_CTL, ISCSI_TX_RSP, ISCSI_TX_R2T };
+enum iscsi_tx_kind {
+	ISCSI_TX_CTL,
+	ISCSI_TX_RSP,
+	ISCSI_TX_R2T
+};
 
 /* Something to send; embedded in its owner. */
 struct iscsi_tx {
 	struct gw_list node; /* conn->txq, later batch->done */
-	uint8_t kind;	     /* enum iscsi_tx_kind */
+	uint8_t kind;        /* enum iscsi_tx_kind */
 	bool queued;
 };
 
@@ -69,12 +73,12 @@ struct iscsi_ctl {
 	struct iscsi_conn *conn;
 	uint8_t bhs[ISCSI_BHS_LEN];
 	uint8_t small[ISCSI_BHS_LEN]; /* data of a Reject or an Async Message */
-	struct gw_sg sg;	      /* longer data: len bytes at offset at, in one piece */
+	struct gw_sg sg;              /* longer data: len bytes at offset at, in one piece */
 	uint32_t at, len;
-	bool raw;	/* Login Response: sequence numbers are filled, digests are off */
-	bool status;	/* takes a StatSN */
-	bool close;	/* the connection ends when this is sent */
-	bool logout;	/* ... by RFC 7143 11.15, not by failure */
+	bool raw;    /* Login Response: sequence numbers are filled, digests are off */
+	bool status; /* takes a StatSN */
+	bool close;  /* the connection ends when this is sent */
+	bool logout; /* ... by RFC 7143 11.15, not by failure */
 	struct gw_tmf tmf;
 };
 
@@ -95,19 +99,19 @@ struct iscsi_task {
 	bool answer;   /* a response goes out when the data is in */
 	bool parked;   /* waits for a buffer; on conn->parked */
 	bool immediate;
-	bool counted;  /* holds a place of the command window */
+	bool counted; /* holds a place of the command window */
 
 	/* Data-out; in sequence, as DataPDUInOrder and DataSequenceInOrder say (13.18, 13.19). */
-	uint32_t want;	    /* bytes of the stream that the command takes */
-	uint32_t got;	    /* bytes received: the next Buffer Offset */
-	uint32_t asked;	    /* end of what is announced or solicited */
-	uint32_t seq_end;   /* end of the sequence under way; unsolicited: its limit */
-	uint32_t data_sn;   /* next DataSN of that sequence */
-	uint32_t r2t_base;  /* offset of the first R2T; the others follow MaxBurstLength apart */
+	uint32_t want;     /* bytes of the stream that the command takes */
+	uint32_t got;      /* bytes received: the next Buffer Offset */
+	uint32_t asked;    /* end of what is announced or solicited */
+	uint32_t seq_end;  /* end of the sequence under way; unsolicited: its limit */
+	uint32_t data_sn;  /* next DataSN of that sequence */
+	uint32_t r2t_base; /* offset of the first R2T; the others follow MaxBurstLength apart */
 	uint32_t r2t_due, r2t_sent, r2t_done; /* decided on, laid out, answered */
-	int16_t slot;	    /* in conn->slot; -1: none */
-	uint32_t held;	    /* bytes counted in conn->held */
-	uint64_t stamp;	    /* core->now when data came last */
+	int16_t slot;                         /* in conn->slot; -1: none */
+	uint32_t held;                        /* bytes counted in conn->held */
+	uint64_t stamp;                       /* core->now when data came last */
 
 	/* Data-in. */
 	uint32_t send_len, sent, in_sn;
@@ -118,29 +122,39 @@ struct iscsi_task {
 	struct gw_cmd cmd;
 };
 
-enum iscsi_rx_at { ISCSI_AT_HEAD, ISCSI_AT_BEGIN, ISCSI_AT_DATA, ISCSI_AT_TAIL };
-enum iscsi_sink { ISCSI_SINK_DROP, ISCSI_SINK_FLAT, ISCSI_SINK_TASK, ISCSI_SINK_IN_PLACE };
+enum iscsi_rx_at {
+	ISCSI_AT_HEAD,
+	ISCSI_AT_BEGIN,
+	ISCSI_AT_DATA,
+	ISCSI_AT_TAIL
+};
+enum iscsi_sink {
+	ISCSI_SINK_DROP,
+	ISCSI_SINK_FLAT,
+	ISCSI_SINK_TASK,
+	ISCSI_SINK_IN_PLACE
+};
 
 /* The PDU being received. */
 struct iscsi_rxq {
 	struct gw_op op;
 	struct gw_chunk *chunk;
-	uint32_t at, end;	/* bytes of the chunk not parsed yet */
-	bool busy, direct;	/* an operation is under way; into a buffer */
-	bool running;		/* the parse loop is on the stack */
+	uint32_t at, end;  /* bytes of the chunk not parsed yet */
+	bool busy, direct; /* an operation is under way; into a buffer */
+	bool running;      /* the parse loop is on the stack */
 	uint8_t stop;
-	uint8_t state;		/* enum iscsi_rx_at */
-	uint8_t sink;		/* enum iscsi_sink */
-	uint8_t reject;		/* enum iscsi_reject: answer this when the PDU is in; 0: none */
-	bool ignore;		/* drop it without a word */
-	uint32_t have, need;	/* bytes of head */
-	uint32_t len, left;	/* data segment */
+	uint8_t state;       /* enum iscsi_rx_at */
+	uint8_t sink;        /* enum iscsi_sink */
+	uint8_t reject;      /* enum iscsi_reject: answer this when the PDU is in; 0: none */
+	bool ignore;         /* drop it without a word */
+	uint32_t have, need; /* bytes of head */
+	uint32_t len, left;  /* data segment */
 	uint32_t tail_have, tail_need;
 	uint32_t crc;
-	uint32_t off;		/* TASK: where in the task's stream the segment begins */
+	uint32_t off; /* TASK: where in the task's stream the segment begins */
 	struct iscsi_task *task;
 	uint8_t *flat;
-	struct gw_sg sg;	/* memory of flat when it is not the login's */
+	struct gw_sg sg; /* memory of flat when it is not the login's */
 	uint8_t tail[8];
 	uint8_t head[ISCSI_HEAD_MAX];
 };
@@ -164,7 +178,7 @@ struct iscsi_conn {
 	bool discovery;
 	bool hdig, ddig;
 	bool dying, down; /* condemned; its descriptor is closed */
-	bool heard;    /* something came since the last tick */
+	bool heard;       /* something came since the last tick */
 	uint32_t stat_sn;
 	struct iscsi_window win;
 	struct iscsi_params params;
@@ -191,7 +205,7 @@ struct iscsi_conn {
 	struct gw_timer login_timer, tick;
 	uint32_t unanswered; /* NOP-Ins */
 	uint32_t nop_ttt;
-	uint64_t logout_by; /* ns; 0: not asked to log out */
+	uint64_t logout_by;       /* ns; 0: not asked to log out */
 	struct iscsi_ctl *logout; /* the response, until the nexus is closed */
 	const char *why;
 
@@ -207,17 +221,20 @@ struct iscsi_slot {
 	uint8_t gen;
 };
 
-/* --- conn.c: life ------------------------------------------------------------------------------ */
+/* --- conn.c: life ------------------------------------------------------------------------------
+ */
 
-/* Any core: a connection for fd, to be sent to `home`; NULL without memory (fd stays the caller's). */
+/* Any core: a connection for fd, to be sent to `home`; NULL without memory (fd stays the caller's).
+ */
 struct iscsi_conn *iscsi_conn_new(struct gw_core *home, int fd, const struct sockaddr_storage *peer,
 				  const struct sockaddr_storage *local);
 /* Home core: begins to serve. */
 void iscsi_conn_start(struct iscsi_conn *c);
 
-/* Condemns the connection; `why` is a string constant for the log. Cleans up later, from the loop. */
+/* Condemns the connection; `why` is a string constant for the log. Cleans up later, from the loop.
+ */
 enum iscsi_rx iscsi_conn_die(struct iscsi_conn *c, const char *why)
-	__attribute__((warn_unused_result));
+    __attribute__((warn_unused_result));
 /* The same where there is nothing to return. */
 void iscsi_conn_end(struct iscsi_conn *c, const char *why);
 /* Asks for another look at a condemned connection: something it waits for has ended. */
@@ -229,7 +246,8 @@ bool iscsi_conn_event(struct iscsi_conn *c, enum iscsi_ev ev);
 /* Gives up a task that has not been executed, and all memory of it. */
 void iscsi_task_drop(struct iscsi_task *t);
 
-/* --- tcp_rx.c ---------------------------------------------------------------------------------- */
+/* --- tcp_rx.c ----------------------------------------------------------------------------------
+ */
 
 void iscsi_rx_start(struct iscsi_conn *c);
 /* Sets a stop bit and returns ISCSI_RX_WAIT. */
@@ -243,7 +261,8 @@ enum iscsi_rx iscsi_rx_to_buf(struct iscsi_conn *c);
 /* ... into the task's memory at offset off of its stream. */
 void iscsi_rx_to_task(struct iscsi_conn *c, struct iscsi_task *t, uint32_t off);
 
-/* --- tcp_tx.c ---------------------------------------------------------------------------------- */
+/* --- tcp_tx.c ----------------------------------------------------------------------------------
+ */
 
 /* Appends to the send queue. */
 void iscsi_tx_queue(struct iscsi_conn *c, struct iscsi_tx *tx);
@@ -269,7 +288,8 @@ void iscsi_tx_window(const struct iscsi_conn *c, uint8_t *bhs);
 void iscsi_batch_seal(struct iscsi_batch *b, uint8_t *bhs, const struct iovec *iov, uint32_t off,
 		      uint32_t len, bool hdig, bool ddig);
 
-/* --- control entries: reject.c and friends ------------------------------------------------------ */
+/* --- control entries: reject.c and friends ------------------------------------------------------
+ */
 
 /* A control entry with a cleared header, NULL when there is none (ask iscsi_ctl_ready() first). */
 struct iscsi_ctl *iscsi_ctl_get(struct iscsi_conn *c, uint8_t opcode);
@@ -283,7 +303,8 @@ enum iscsi_rx iscsi_reject(struct iscsi_conn *c, enum iscsi_reject reason);
 /* ... after which the connection ends. */
 enum iscsi_rx iscsi_reject_close(struct iscsi_conn *c, enum iscsi_reject reason, const char *why);
 
-/* --- Full Feature Phase: one pair of calls per opcode -------------------------------------------- */
+/* --- Full Feature Phase: one pair of calls per opcode --------------------------------------------
+ */
 
 /* The header is complete: check it, choose where the data goes. ffp.c */
 enum iscsi_rx iscsi_ffp_begin(struct iscsi_conn *c);
@@ -315,7 +336,8 @@ void iscsi_async_logout(struct iscsi_conn *c);
 /* The nexus is closed: a Logout Response that waited for it may go. */
 void iscsi_logout_go(struct iscsi_conn *c);
 
-/* --- tasks: cmd.c, r2t.c, data_in.c, response.c --------------------------------------------------- */
+/* --- tasks: cmd.c, r2t.c, data_in.c, response.c
+ * --------------------------------------------------- */
 
 struct iscsi_task *iscsi_task_find(struct iscsi_conn *c, uint32_t itt);
 /* Gives memory of the task's data back. */
@@ -329,7 +351,8 @@ void iscsi_task_await(struct iscsi_task *t, bool on);
 /* Serves tasks that wait for a buffer, oldest first. */
 void iscsi_task_unpark(struct iscsi_conn *c);
 
-/* A buffer for all that the command moves, if it has none; false: none now, the connection waits. */
+/* A buffer for all that the command moves, if it has none; false: none now, the connection waits.
+ */
 bool iscsi_task_need_buf(struct iscsi_task *t);
 /* Solicits the rest of a task's data; false: no slot or buffer now. */
 bool iscsi_r2t_start(struct iscsi_task *t);
@@ -352,7 +375,8 @@ bool iscsi_response_build(struct iscsi_conn *c, struct iscsi_batch *b, struct is
 /* The answer is laid out: the window opens by one. */
 void iscsi_task_answered(struct iscsi_task *t);
 
-/* --- tcp_xport.c: what the connections of a core share ------------------------------------------- */
+/* --- tcp_xport.c: what the connections of a core share -------------------------------------------
+ */
 
 #define TCP_LOGINS 64
 
@@ -360,7 +384,7 @@ struct tcp_core {
 	struct gw_core *core;
 	const struct gw_xport_ops *xport;
 	struct gw_pool tasks, ctls, batches, logins;
-	struct gw_list conns;	/* all */
+	struct gw_list conns;   /* all */
 	struct gw_list waiters; /* conn->pool_wait */
 	struct gw_hook wake;
 	uint32_t nconn, nsess;

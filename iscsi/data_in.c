@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * SCSI Data-In PDUs (RFC 7143 11.7): a read's data in pieces of the initiator's
- * MaxRecvDataSegmentLength and sequences of MaxBurstLength. GOOD status rides in the last one (11.7.3).
+ * MaxRecvDataSegmentLength and sequences of MaxBurstLength. GOOD status rides in the last one
+ * (11.7.3).
  */
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
@@ -19,7 +20,8 @@ put_status(struct iscsi_conn *c, struct iscsi_task *t, uint8_t *bhs)
 
 	iscsi_task_answered(t);
 	gw_cmd_residual(&t->cmd, &under, &over);
-	bhs[ISCSI_AT_FLAGS] |= ISCSI_DATAIN_S | (over ? ISCSI_RSP_O : 0) | (under ? ISCSI_RSP_U : 0);
+	bhs[ISCSI_AT_FLAGS] |=
+	    ISCSI_DATAIN_S | (over ? ISCSI_RSP_O : 0) | (under ? ISCSI_RSP_U : 0);
 	bhs[ISCSI_AT_STATUS] = t->cmd.status;
 	gw_put_be32(bhs + ISCSI_AT_STATSN, c->stat_sn++);
 	gw_put_be32(bhs + ISCSI_AT_RESIDUAL, under + over);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * SCSI Data-Out PDUs (RFC 7143 11.7). Order within and between sequences is negotiated to Yes (13.18,
- * 13.19), so the next byte of a task is the only one that may come.
+ * SCSI Data-Out PDUs (RFC 7143 11.7). Order within and between sequences is negotiated to Yes
+ * (13.18, 13.19), so the next byte of a task is the only one that may come.
  */
 #include <string.h>
 
@@ -24,24 +24,24 @@ task_of(struct iscsi_conn *c, const uint8_t *bhs)
 }
 
 /*
- * 7.9: at ERL 0 a sequence that is out of order ends its task, not the session: the rest of what was
- * announced or asked for is dropped up to its final PDU, then the status goes out.
+ * 7.9: at ERL 0 a sequence that is out of order ends its task, not the session: the rest of what
+ * was announced or asked for is dropped up to its final PDU, then the status goes out.
  */
 static void
 break_task(struct iscsi_task *t, const char *why)
 {
 	struct gw_cmd *cmd = &t->cmd;
 
-	gw_log_limited(GW_LOG_WARN, "write ended: %s. peer=%s initiator=%s", why, t->conn->peer_text,
-		       t->conn->sess->nexus.initiator);
+	gw_log_limited(GW_LOG_WARN, "write ended: %s. peer=%s initiator=%s", why,
+		       t->conn->peer_text, t->conn->sess->nexus.initiator);
 	if (t->begun) {
 		t->begun = false;
 		scsi_forget(cmd);
 		cmd->status = SAM_CHECK_CONDITION;
 		cmd->sense_len = 18;
 		memset(cmd->sense, 0, sizeof(cmd->sense));
-		cmd->sense[0] = 0x70;  /* fixed format, SPC-4 4.5.3 */
-		cmd->sense[2] = 0x0b;  /* ABORTED COMMAND */
+		cmd->sense[0] = 0x70; /* fixed format, SPC-4 4.5.3 */
+		cmd->sense[2] = 0x0b; /* ABORTED COMMAND */
 		cmd->sense[7] = 10;
 		cmd->sense[12] = 0x4b; /* DATA PHASE ERROR */
 		t->answer = true;

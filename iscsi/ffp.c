@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Full Feature Phase: which opcode is whose (RFC 7143 11.2.1.2), and the command window (4.2.2.1). */
+/* Full Feature Phase: which opcode is whose (RFC 7143 11.2.1.2), and the command window (4.2.2.1).
+ */
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
 
@@ -11,15 +12,15 @@ struct handler {
 };
 
 static const struct handler handler[ISCSI_OP_MASK + 1] = {
-	[ISCSI_OP_NOP_OUT] = {iscsi_nop_begin, iscsi_nop_end, true, 0},
-	[ISCSI_OP_SCSI_CMD] = {iscsi_cmd_begin, iscsi_cmd_end, false, 0},
-	[ISCSI_OP_TMF_REQ] = {iscsi_ctl_ready, iscsi_tmf_end, false, 0},
-	[ISCSI_OP_LOGIN_REQ] = {iscsi_ctl_ready, NULL, true, ISCSI_REJECT_PROTOCOL},
-	[ISCSI_OP_TEXT_REQ] = {iscsi_text_begin, iscsi_text_end, true, 0},
-	[ISCSI_OP_DATA_OUT] = {iscsi_data_out_begin, iscsi_data_out_end, false, 0},
-	[ISCSI_OP_LOGOUT_REQ] = {iscsi_ctl_ready, iscsi_logout_end, true, 0},
-	/* 11.16: not allowed at ERL 0. */
-	[ISCSI_OP_SNACK] = {iscsi_ctl_ready, NULL, false, ISCSI_REJECT_SNACK},
+    [ISCSI_OP_NOP_OUT] = {iscsi_nop_begin, iscsi_nop_end, true, 0},
+    [ISCSI_OP_SCSI_CMD] = {iscsi_cmd_begin, iscsi_cmd_end, false, 0},
+    [ISCSI_OP_TMF_REQ] = {iscsi_ctl_ready, iscsi_tmf_end, false, 0},
+    [ISCSI_OP_LOGIN_REQ] = {iscsi_ctl_ready, NULL, true, ISCSI_REJECT_PROTOCOL},
+    [ISCSI_OP_TEXT_REQ] = {iscsi_text_begin, iscsi_text_end, true, 0},
+    [ISCSI_OP_DATA_OUT] = {iscsi_data_out_begin, iscsi_data_out_end, false, 0},
+    [ISCSI_OP_LOGOUT_REQ] = {iscsi_ctl_ready, iscsi_logout_end, true, 0},
+    /* 11.16: not allowed at ERL 0. */
+    [ISCSI_OP_SNACK] = {iscsi_ctl_ready, NULL, false, ISCSI_REJECT_SNACK},
 };
 
 static const struct handler unknown = {iscsi_ctl_ready, NULL, true, ISCSI_REJECT_UNSUPPORTED};

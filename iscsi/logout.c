@@ -8,12 +8,20 @@
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
 
-enum { CLOSE_SESSION, CLOSE_CONNECTION, REMOVE_FOR_RECOVERY };	/* 11.14.1 */
-enum { DONE, NO_CID, NO_RECOVERY };				/* 11.15.1 */
+enum {
+	CLOSE_SESSION,
+	CLOSE_CONNECTION,
+	REMOVE_FOR_RECOVERY
+}; /* 11.14.1 */
+enum {
+	DONE,
+	NO_CID,
+	NO_RECOVERY
+}; /* 11.15.1 */
 
 #define REASON_MASK 0x7f
-#define AT_CID	    20
-#define AT_WAIT	    40
+#define AT_CID      20
+#define AT_WAIT     40
 #define AT_RETAIN   42
 
 static uint8_t
@@ -48,9 +56,9 @@ log_out(struct iscsi_conn *c, struct iscsi_ctl *ctl)
 	if (!iscsi_conn_event(c, ISCSI_EV_LOGOUT))
 		return ISCSI_RX_DEAD;
 	c->rx.stop |= ISCSI_STOP_CLOSE;
-	gw_list_each_safe(t, &c->awaiting, struct iscsi_task, node)
+	gw_list_each_safe (t, &c->awaiting, struct iscsi_task, node)
 		iscsi_task_drop(t);
-	gw_list_each_safe(t, &c->parked, struct iscsi_task, node)
+	gw_list_each_safe (t, &c->parked, struct iscsi_task, node)
 		iscsi_task_drop(t);
 	if (s->open) {
 		s->closing = true;

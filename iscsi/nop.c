@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* NOP-Out, answered with its data, and NOP-In, by which we see whether a peer lives (11.18, 11.19). */
+/* NOP-Out, answered with its data, and NOP-In, by which we see whether a peer lives (11.18, 11.19).
+ */
 #include <string.h>
 
 #include "iscsi/conn.h"

@@ -37,9 +37,10 @@ iscsi_dsl(const uint8_t *bhs)
 }
 
 /*
- * The CDB of a SCSI Command: 16 bytes of the BHS and what an extended CDB AHS adds (11.2.2.3). Other
- * AHS types are skipped. False if the segments do not add up or the CDB is longer than max.
+ * The CDB of a SCSI Command: 16 bytes of the BHS and what an extended CDB AHS adds (11.2.2.3).
+ * Other AHS types are skipped. False if the segments do not add up or the CDB is longer than max.
  */
-bool iscsi_pdu_cdb(const uint8_t *bhs, const uint8_t *ahs, uint8_t *cdb, uint32_t max, uint8_t *len);
+bool iscsi_pdu_cdb(const uint8_t *bhs, const uint8_t *ahs, uint8_t *cdb, uint32_t max,
+		   uint8_t *len);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Ready To Transfer (RFC 7143 11.8): asks for a write's data, MaxBurstLength at a time and
- * MaxOutstandingR2T at once. A Target Transfer Tag is slot, generation and R2TSN; slots are few, and
- * tasks beyond them wait, which bounds what a connection may hold for data that does not come.
+ * MaxOutstandingR2T at once. A Target Transfer Tag is slot, generation and R2TSN; slots are few,
+ * and tasks beyond them wait, which bounds what a connection may hold for data that does not come.
  */
 #include "iscsi/conn.h"
 #include "iscsi/session.h"

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The end of a command: what goes back for it (RFC 7143 11.4), and what becomes of an aborted one. */
+/* The end of a command: what goes back for it (RFC 7143 11.4), and what becomes of an aborted one.
+ */
 #include <string.h>
 
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
 
 /*
- * Aborted: data that was announced or asked for may still come and is swallowed; R2Ts that are not out
- * stay in. 4.2.3.2: the initiator goes on answering what it has been asked for.
+ * Aborted: data that was announced or asked for may still come and is swallowed; R2Ts that are not
+ * out stay in. 4.2.3.2: the initiator goes on answering what it has been asked for.
  */
 static void
 abort_data(struct iscsi_task *t)

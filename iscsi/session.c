@@ -10,7 +10,7 @@
 #include "gateway/base/str.h"
 
 #define BUCKETS 4096
-#define TSIHS	65536
+#define TSIHS   65536
 
 /* Core 0's; made before the threads start. */
 static struct {
@@ -92,7 +92,8 @@ session_free(struct iscsi_session *s)
 	free(s);
 }
 
-/* --- answers, on the home core ------------------------------------------------------------------ */
+/* --- answers, on the home core ------------------------------------------------------------------
+ */
 
 static void
 claim_answered(struct gw_core *on, struct gw_msg *msg)
@@ -125,7 +126,8 @@ kick_arrived(struct gw_core *on, struct gw_msg *msg)
 		iscsi_conn_end(s->conn, "a new login took its place");
 }
 
-/* --- core 0 ------------------------------------------------------------------------------------- */
+/* --- core 0 -------------------------------------------------------------------------------------
+ */
 
 static void
 reg_answer(struct iscsi_session *s, enum iscsi_login_status st)
@@ -226,7 +228,8 @@ reg_release(struct gw_core *on, struct gw_msg *msg)
 	gw_send(s->core, &s->msg);
 }
 
-/* --- home core ---------------------------------------------------------------------------------- */
+/* --- home core ----------------------------------------------------------------------------------
+ */
 
 static uint32_t
 hash_size(uint32_t depth)
@@ -294,7 +297,7 @@ const struct iscsi_params *
 iscsi_session_params(const struct gw_nexus *n)
 {
 	const struct iscsi_session *s =
-		(const void *)((const char *)n - offsetof(struct iscsi_session, nexus));
+	    (const void *)((const char *)n - offsetof(struct iscsi_session, nexus));
 
 	return s->conn ? &s->conn->params : NULL;
 }

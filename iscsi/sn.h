@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The command window of one session (RFC 7143 4.2.2.1). One connection, so commands come in order. */
+/* The command window of one session (RFC 7143 4.2.2.1). One connection, so commands come in order.
+ */
 #ifndef ISCSI_SN_H
 #define ISCSI_SN_H
 

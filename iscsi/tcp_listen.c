@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Portals: sockets that accept. A connection goes to the least loaded core before it says a word. */
+/* Portals: sockets that accept. A connection goes to the least loaded core before it says a word.
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -16,7 +17,7 @@
 #include "iscsi/conn.h"
 #include "iscsi/tcp_xport.h"
 
-#define BACKLOG	      1024
+#define BACKLOG       1024
 #define CONNS_MAX     16384 /* of all cores */
 #define RETRY_MS      100
 #define HALF_OPEN_MAX 4096 /* connections of a core that have not logged in */
@@ -53,14 +54,14 @@ socket_options(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 }
 
-/* Too many that have not logged in: the oldest makes room, so that a flood cannot shut others out. */
+/* Too many that have not logged in: the oldest makes room, so that a flood cannot shut others out.
+ */
 static void
 shed(struct tcp_core *tc)
 {
 	if (tc->nconn < tc->nsess + HALF_OPEN_MAX)
 		return;
-	gw_list_each(c, &tc->conns, struct iscsi_conn, node)
-	{
+	gw_list_each (c, &tc->conns, struct iscsi_conn, node) {
 		if (!c->full && !c->dying) {
 			iscsi_conn_end(c, "too many connections have not logged in");
 			return;
@@ -208,8 +209,8 @@ open_portal(const struct gw_portal *p, char *err, unsigned err_size)
 
 	snprintf(port, sizeof(port), "%u", p->port);
 	if (getaddrinfo(p->host, port, &hints, &ai) != 0) {
-		snprintf(err, err_size, "portal address \"%s\" is not a numeric IPv4 or IPv6 address",
-			 p->host);
+		snprintf(err, err_size,
+			 "portal address \"%s\" is not a numeric IPv4 or IPv6 address", p->host);
 		return -EINVAL;
 	}
 	fd = open_socket(ai);

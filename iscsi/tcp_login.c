@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The Login Phase on a connection (RFC 7143 6): PDUs to and from the engine of login.h, the session
- * that a finished login makes, and the step into Full Feature Phase. The engine's memory comes from a
- * pool of few: who finds none waits unread, at most login_timeout.
+ * that a finished login makes, and the step into Full Feature Phase. The engine's memory comes from
+ * a pool of few: who finds none waits unread, at most login_timeout.
  */
 #include <string.h>
 
@@ -11,7 +11,7 @@
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
 
-#define DEPTH_MAX	1024u
+#define DEPTH_MAX       1024u
 #define DISCOVERY_DEPTH 8u
 
 void
@@ -32,10 +32,10 @@ static void
 work_init(struct iscsi_conn *c)
 {
 	struct iscsi_login_env env = {
-		.model = gw_model_of(c->core),
-		.peer = c->peer,
-		.local = c->local,
-		.max_recv_dsl = ISCSI_RECV_DSL,
+	    .model = gw_model_of(c->core),
+	    .peer = c->peer,
+	    .local = c->local,
+	    .max_recv_dsl = ISCSI_RECV_DSL,
 	};
 
 	c->work->out.n = 0;
@@ -122,7 +122,8 @@ depth_of(const struct iscsi_login *l)
 
 static void nexus_closed(struct gw_nexus *n);
 
-/* The model may have changed while the session waited for its turn: the target is looked up again. */
+/* The model may have changed while the session waited for its turn: the target is looked up again.
+ */
 static enum iscsi_login_status
 open_nexus(struct iscsi_conn *c, uint16_t tsih)
 {
@@ -192,10 +193,9 @@ full_feature(struct iscsi_conn *c)
 	tcp_core_sessions(c->tc, 1);
 	gw_stat_add(c->core->stats->logins, 1);
 	if (!l->discovery)
-		gw_log_limited(GW_LOG_INFO,
-			       "session opened: peer=%s initiator=%s target=%s tsih=%u core=%u",
-			       c->peer_text, l->initiator, l->target_name, c->sess->nexus.tsih,
-			       c->core->id);
+		gw_log_limited(
+		    GW_LOG_INFO, "session opened: peer=%s initiator=%s target=%s tsih=%u core=%u",
+		    c->peer_text, l->initiator, l->target_name, c->sess->nexus.tsih, c->core->id);
 	iscsi_login_free(c);
 }
 

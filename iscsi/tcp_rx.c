@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Bytes to PDUs (RFC 7143 11.2). Received chunks are parsed in place; a header is copied once, because
- * it must outlive its chunk when its data does not fit. Data goes from the chunk to where the opcode's
- * handler wants it; what has not arrived with the chunk is received straight into that memory.
+ * Bytes to PDUs (RFC 7143 11.2). Received chunks are parsed in place; a header is copied once,
+ * because it must outlive its chunk when its data does not fit. Data goes from the chunk to where
+ * the opcode's handler wants it; what has not arrived with the chunk is received straight into that
+ * memory.
  */
 #include <string.h>
 
@@ -11,9 +12,8 @@
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
 
-#define DIRECT_MIN 4096u	 /* bytes still to come that are worth an operation of their own */
+#define DIRECT_MIN 4096u        /* bytes still to come that are worth an operation of their own */
 #define LARGE_R2T  (32u * 1024) /* solicited bytes from which headers are received alone */
-
 
 enum iscsi_rx
 iscsi_rx_wait(struct iscsi_conn *c, uint8_t why)
@@ -256,8 +256,8 @@ step(struct iscsi_conn *c, unsigned *budget)
 }
 
 /*
- * How much to receive: while large solicited data is on its way, no more than the next header, so that
- * the data behind it can be received into its buffer.
+ * How much to receive: while large solicited data is on its way, no more than the next header, so
+ * that the data behind it can be received into its buffer.
  */
 static uint32_t
 recv_max(const struct iscsi_conn *c)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * PDUs to bytes: at the end of a turn all that waits is laid out in a batch, headers and digests in its
- * arena, data where it lies, and leaves in one sendmsg. One batch of a connection is under way at a
- * time; what answers meanwhile, waits for the next. What a peer does not read holds back what we read
- * from it: responses are bounded by the command window, control PDUs by ISCSI_CTL_MAX.
+ * PDUs to bytes: at the end of a turn all that waits is laid out in a batch, headers and digests in
+ * its arena, data where it lies, and leaves in one sendmsg. One batch of a connection is under way
+ * at a time; what answers meanwhile, waits for the next. What a peer does not read holds back what
+ * we read from it: responses are bounded by the command window, control PDUs by ISCSI_CTL_MAX.
  */
 #include <string.h>
 
@@ -16,7 +16,7 @@
 #define BATCH_ARENA 9216
 #define BATCH_BYTES (1u << 20)
 /* Header, header digest, sense data segment, padding, data digest. */
-#define PDU_ARENA   (ISCSI_BHS_LEN + ISCSI_DIGEST_LEN + 2 + GW_SENSE_MAX + 3 + ISCSI_DIGEST_LEN)
+#define PDU_ARENA (ISCSI_BHS_LEN + ISCSI_DIGEST_LEN + 2 + GW_SENSE_MAX + 3 + ISCSI_DIGEST_LEN)
 
 struct iscsi_batch {
 	struct gw_list done; /* entries that end in this batch */
@@ -263,7 +263,7 @@ batch_done(struct iscsi_conn *c)
 	struct iscsi_batch *b = c->batch;
 
 	c->batch = NULL;
-	gw_list_each_safe(tx, &b->done, struct iscsi_tx, node)
+	gw_list_each_safe (tx, &b->done, struct iscsi_tx, node)
 		entry_sent(c, tx);
 	gw_pool_put(&c->tc->batches, b);
 	tcp_core_wake(c->tc);
@@ -351,12 +351,12 @@ void
 iscsi_tx_purge(struct iscsi_conn *c)
 {
 	if (c->batch) {
-		gw_list_each_safe(tx, &c->batch->done, struct iscsi_tx, node)
+		gw_list_each_safe (tx, &c->batch->done, struct iscsi_tx, node)
 			entry_drop(tx);
 		gw_pool_put(&c->tc->batches, c->batch);
 		c->batch = NULL;
 		tcp_core_wake(c->tc);
 	}
-	gw_list_each_safe(tx, &c->txq, struct iscsi_tx, node)
+	gw_list_each_safe (tx, &c->txq, struct iscsi_tx, node)
 		entry_drop(tx);
 }

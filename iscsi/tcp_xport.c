@@ -11,14 +11,14 @@
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
 
-#define TASKS_START	  512
+#define TASKS_START       512
 #define TASKS_PER_SESSION 32
-#define TASKS_MAX	  65536
-#define CTLS_START	  256
+#define TASKS_MAX         65536
+#define CTLS_START        256
 #define CTLS_PER_SESSION  4
-#define CTLS_MAX	  16384
-#define BATCHES		  64
-#define WAKE_BUDGET	  64
+#define CTLS_MAX          16384
+#define BATCHES           64
+#define WAKE_BUDGET       64
 
 /* Connections that wait are looked at in order; one that finds nothing goes to the end again. */
 static void
@@ -55,7 +55,8 @@ pool_upto(struct gw_pool *p, uint32_t want, uint32_t max)
 	want = GW_MIN(want, max);
 	if (p->total >= want)
 		return;
-	/* In steps that grow with the pool, so that a wave of logins does not grow it one by one. */
+	/* In steps that grow with the pool, so that a wave of logins does not grow it one by one.
+	 */
 	more = GW_MIN(p->total / 4, max - p->total);
 	(void)gw_pool_grow(p, GW_MAX(want - p->total, more));
 }
@@ -137,7 +138,7 @@ end_all(struct gw_core *core, void *arg)
 {
 	struct tcp_core *tc = core->slot[GW_SLOT_TCP];
 
-	gw_list_each(c, &tc->conns, struct iscsi_conn, node)
+	gw_list_each (c, &tc->conns, struct iscsi_conn, node)
 		iscsi_conn_end(c, "the gateway shuts down");
 	*(uint32_t *)arg += tc->nconn;
 }
@@ -206,24 +207,28 @@ xport_params(const struct gw_nexus *n, char *buf, unsigned size)
 	const struct {
 		const char *key;
 		uint32_t value;
-		enum { NUMBER, YES_NO, DIGEST } kind;
+		enum {
+			NUMBER,
+			YES_NO,
+			DIGEST
+		} kind;
 	} row[] = {
-		{"HeaderDigest", p->header_digest, DIGEST},
-		{"DataDigest", p->data_digest, DIGEST},
-		{"MaxRecvDataSegmentLength", p->max_recv_dsl, NUMBER},
-		{"MaxXmitDataSegmentLength", p->max_xmit_dsl, NUMBER},
-		{"InitialR2T", p->initial_r2t, YES_NO},
-		{"ImmediateData", p->immediate_data, YES_NO},
-		{"MaxOutstandingR2T", p->max_outstanding_r2t, NUMBER},
-		{"FirstBurstLength", p->first_burst, NUMBER},
-		{"MaxBurstLength", p->max_burst, NUMBER},
-		{"DefaultTime2Wait", p->time2wait, NUMBER},
-		{"DefaultTime2Retain", p->time2retain, NUMBER},
-		{"MaxConnections", p->max_connections, NUMBER},
-		{"ErrorRecoveryLevel", p->erl, NUMBER},
-		{"DataPDUInOrder", p->data_pdu_in_order, YES_NO},
-		{"DataSequenceInOrder", p->data_sequence_in_order, YES_NO},
-		{"iSCSIProtocolLevel", p->protocol_level, NUMBER},
+	    {"HeaderDigest", p->header_digest, DIGEST},
+	    {"DataDigest", p->data_digest, DIGEST},
+	    {"MaxRecvDataSegmentLength", p->max_recv_dsl, NUMBER},
+	    {"MaxXmitDataSegmentLength", p->max_xmit_dsl, NUMBER},
+	    {"InitialR2T", p->initial_r2t, YES_NO},
+	    {"ImmediateData", p->immediate_data, YES_NO},
+	    {"MaxOutstandingR2T", p->max_outstanding_r2t, NUMBER},
+	    {"FirstBurstLength", p->first_burst, NUMBER},
+	    {"MaxBurstLength", p->max_burst, NUMBER},
+	    {"DefaultTime2Wait", p->time2wait, NUMBER},
+	    {"DefaultTime2Retain", p->time2retain, NUMBER},
+	    {"MaxConnections", p->max_connections, NUMBER},
+	    {"ErrorRecoveryLevel", p->erl, NUMBER},
+	    {"DataPDUInOrder", p->data_pdu_in_order, YES_NO},
+	    {"DataSequenceInOrder", p->data_sequence_in_order, YES_NO},
+	    {"iSCSIProtocolLevel", p->protocol_level, NUMBER},
 	};
 	unsigned at = 0;
 
@@ -250,11 +255,11 @@ xport_params(const struct gw_nexus *n, char *buf, unsigned size)
 }
 
 const struct gw_xport_ops tcp_xport = {
-	.name = "tcp",
-	.respond = iscsi_respond,
-	.listen = tcp_listen,
-	.unlisten = tcp_unlisten,
-	.close = xport_close,
-	.ask_logout = xport_ask_logout,
-	.params = xport_params,
+    .name = "tcp",
+    .respond = iscsi_respond,
+    .listen = tcp_listen,
+    .unlisten = tcp_unlisten,
+    .close = xport_close,
+    .ask_logout = xport_ask_logout,
+    .params = xport_params,
 };

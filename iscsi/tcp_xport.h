@@ -11,8 +11,9 @@ extern const struct gw_xport_ops tcp_xport;
 /* Main thread, after gw_cores_init() and before gw_cores_start(): per-core state. 0 or -ENOMEM. */
 int tcp_init(void);
 /*
- * Main thread, while the cores still run, after all portals were unlistened: ends every connection and
- * waits at most `ms` for them to go. True if none is left. Then tcp_fini() after gw_cores_fini().
+ * Main thread, while the cores still run, after all portals were unlistened: ends every connection
+ * and waits at most `ms` for them to go. True if none is left. Then tcp_fini() after
+ * gw_cores_fini().
  */
 bool tcp_stop(uint32_t ms);
 /* Main thread, when the cores' threads have stopped and their memory is still there. */

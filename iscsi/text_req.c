@@ -28,12 +28,12 @@ iscsi_text_end(struct iscsi_conn *c)
 {
 	struct iscsi_session *s = c->sess;
 	struct iscsi_text_env env = {
-		.model = gw_model_of(c->core),
-		.initiator = s->key.initiator,
-		.target_name = s->nexus.target ? s->nexus.target->iqn : NULL,
-		.peer = c->peer,
-		.local = c->local,
-		.params = &c->params,
+	    .model = gw_model_of(c->core),
+	    .initiator = s->key.initiator,
+	    .target_name = s->nexus.target ? s->nexus.target->iqn : NULL,
+	    .peer = c->peer,
+	    .local = c->local,
+	    .params = &c->params,
 	};
 	uint8_t *in = c->rx.sg.iov[0].iov_base;
 	enum iscsi_reject reject = ISCSI_REJECT_PROTOCOL;

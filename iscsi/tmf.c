@@ -5,7 +5,7 @@
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
 
-#define FN_MASK	       0x7f
+#define FN_MASK        0x7f
 #define AT_RSP_INFO    36 /* RFC 7144 4.2: Additional Response Information, 3 bytes */
 #define LEVEL_RFC_7144 2  /* iSCSIProtocolLevel from which functions 9 to 12 are legal */
 
@@ -26,8 +26,8 @@ done(struct gw_tmf *tmf)
 }
 
 /*
- * 11.6.1: a task that we do not know, whose RefCmdSN is in the window and older than the request, never
- * arrived and never will: its number counts as received, and the abort as done.
+ * 11.6.1: a task that we do not know, whose RefCmdSN is in the window and older than the request,
+ * never arrived and never will: its number counts as received, and the abort as done.
  */
 static uint8_t
 absent_task(struct iscsi_conn *c, const uint8_t *bhs)

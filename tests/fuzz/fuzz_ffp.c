@@ -2,9 +2,9 @@
 /*
  * Full Feature Phase as a byte stream against the connection code on a stub core. The first byte
  * chooses what was negotiated, the second the size of the pieces; then PDUs follow, each after one
- * byte: 'T' 1 s passes, 'R' held commands end, 'A' all commands are aborted from elsewhere, anything
- * else nothing. Their headers get the data length that fits what is left and the CmdSN that is due
- * unless bit 7 of that byte is set. At the end everything must be given back.
+ * byte: 'T' 1 s passes, 'R' held commands end, 'A' all commands are aborted from elsewhere,
+ * anything else nothing. Their headers get the data length that fits what is left and the CmdSN
+ * that is due unless bit 7 of that byte is set. At the end everything must be given back.
  */
 #include "tests/unit/iscsi/rig.h"
 
@@ -28,9 +28,8 @@ negotiate(uint8_t bits)
 static void
 abort_all(void)
 {
-	gw_list_each(n, &rig.nexuses, struct gw_nexus, node)
-	{
-		gw_list_each_safe(cmd, &n->cmds, struct gw_cmd, on_nexus)
+	gw_list_each (n, &rig.nexuses, struct gw_nexus, node) {
+		gw_list_each_safe (cmd, &n->cmds, struct gw_cmd, on_nexus)
 			rig_abort(cmd, GW_ABORT_TAS);
 	}
 }
@@ -98,7 +97,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		at += feed(end, data + at, size - at, &cmdsn);
 		rig_run();
 	}
+	/* Who waits for a buffer does not read, and sees the end when commands or timers give one
+	 * back. */
 	rig_hangup(end);
+	rig_release();
+	rig_run();
+	for (unsigned k = 0; k < 10 && rig.placed; k++) {
+		rig_pass(15000);
+		rig_release();
+		rig_run();
+	}
 	if (!rig_clean())
 		abort();
 	rig_fini();

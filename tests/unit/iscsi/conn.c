@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Lives and deaths: hostile PDUs, aborts, timers, reinstatement, hang-ups at every byte; no leaks. */
+/* Lives and deaths: hostile PDUs, aborts, timers, reinstatement, hang-ups at every byte; no leaks.
+ */
 #include "tests/unit/iscsi/ini.h"
 
 static uint8_t buf[RIG_DISK];
@@ -33,7 +34,8 @@ alive(struct ini *i)
 	ck_assert_uint_eq(r.status, SAM_GOOD);
 }
 
-/* --- headers that are refused and leave the connection alive ------------------------------------- */
+/* --- headers that are refused and leave the connection alive -------------------------------------
+ */
 
 struct bad {
 	uint8_t op, flags, reason;
@@ -41,22 +43,22 @@ struct bad {
 };
 
 static const struct bad bad[] = {
-	{ISCSI_OP_SCSI_CMD, 0xe1, ISCSI_REJECT_INVALID_FIELD, 1, 512, 0},	    /* R and W */
-	{ISCSI_OP_SCSI_CMD, 0xc5, ISCSI_REJECT_INVALID_FIELD, 1, 512, 0},	    /* attribute 5 */
-	{ISCSI_OP_SCSI_CMD, 0x41, ISCSI_REJECT_PROTOCOL, 1, 512, 0},		    /* R, F = 0 */
-	{ISCSI_OP_SCSI_CMD, 0xc1, ISCSI_REJECT_PROTOCOL, 1, 512, 100},		    /* R with data */
-	{ISCSI_OP_SCSI_CMD, 0xa1, ISCSI_REJECT_PROTOCOL, 1, 512, 513},		    /* more than EDTL */
-	{ISCSI_OP_SCSI_CMD, 0xa1, ISCSI_REJECT_PROTOCOL, 1, 100000, 70000},	    /* over FirstBurst */
-	{ISCSI_OP_SCSI_CMD, 0xc1, ISCSI_REJECT_INVALID_FIELD, 0xffffffff, 512, 0}, /* reserved ITT */
-	{ISCSI_OP_SNACK, 0x80, ISCSI_REJECT_SNACK, 1, 0, 0},
-	{ISCSI_OP_LOGIN_REQ, 0x87, ISCSI_REJECT_PROTOCOL, 1, 0, 30},
-	{0x1c, 0x80, ISCSI_REJECT_UNSUPPORTED, 1, 0, 44},
-	{ISCSI_OP_SCSI_RSP, 0x80, ISCSI_REJECT_UNSUPPORTED, 1, 0, 0},
-	{ISCSI_OP_DATA_OUT, 0x80, ISCSI_REJECT_INVALID_FIELD, 9, 0xffffffff, 512}, /* unknown task */
-	{ISCSI_OP_DATA_OUT, 0x80, ISCSI_REJECT_INVALID_FIELD, 9, 0x00000000, 512}, /* unknown TTT */
-	{ISCSI_OP_DATA_OUT, 0x80, ISCSI_REJECT_INVALID_FIELD, 9, 0xfe000000, 0},
-	{ISCSI_OP_TEXT_REQ, 0x80, ISCSI_REJECT_PROTOCOL, 1, 0, 9000}, /* too long */
-	{ISCSI_OP_TMF_REQ, 0x81, ISCSI_REJECT_INVALID_FIELD, 0xffffffff, 0, 0},
+    {ISCSI_OP_SCSI_CMD, 0xe1, ISCSI_REJECT_INVALID_FIELD, 1, 512, 0},          /* R and W */
+    {ISCSI_OP_SCSI_CMD, 0xc5, ISCSI_REJECT_INVALID_FIELD, 1, 512, 0},          /* attribute 5 */
+    {ISCSI_OP_SCSI_CMD, 0x41, ISCSI_REJECT_PROTOCOL, 1, 512, 0},               /* R, F = 0 */
+    {ISCSI_OP_SCSI_CMD, 0xc1, ISCSI_REJECT_PROTOCOL, 1, 512, 100},             /* R with data */
+    {ISCSI_OP_SCSI_CMD, 0xa1, ISCSI_REJECT_PROTOCOL, 1, 512, 513},             /* more than EDTL */
+    {ISCSI_OP_SCSI_CMD, 0xa1, ISCSI_REJECT_PROTOCOL, 1, 100000, 70000},        /* over FirstBurst */
+    {ISCSI_OP_SCSI_CMD, 0xc1, ISCSI_REJECT_INVALID_FIELD, 0xffffffff, 512, 0}, /* reserved ITT */
+    {ISCSI_OP_SNACK, 0x80, ISCSI_REJECT_SNACK, 1, 0, 0},
+    {ISCSI_OP_LOGIN_REQ, 0x87, ISCSI_REJECT_PROTOCOL, 1, 0, 30},
+    {0x1c, 0x80, ISCSI_REJECT_UNSUPPORTED, 1, 0, 44},
+    {ISCSI_OP_SCSI_RSP, 0x80, ISCSI_REJECT_UNSUPPORTED, 1, 0, 0},
+    {ISCSI_OP_DATA_OUT, 0x80, ISCSI_REJECT_INVALID_FIELD, 9, 0xffffffff, 512}, /* unknown task */
+    {ISCSI_OP_DATA_OUT, 0x80, ISCSI_REJECT_INVALID_FIELD, 9, 0x00000000, 512}, /* unknown TTT */
+    {ISCSI_OP_DATA_OUT, 0x80, ISCSI_REJECT_INVALID_FIELD, 9, 0xfe000000, 0},
+    {ISCSI_OP_TEXT_REQ, 0x80, ISCSI_REJECT_PROTOCOL, 1, 0, 9000}, /* too long */
+    {ISCSI_OP_TMF_REQ, 0x81, ISCSI_REJECT_INVALID_FIELD, 0xffffffff, 0, 0},
 };
 
 START_TEST(refused_headers)
@@ -72,7 +74,8 @@ START_TEST(refused_headers)
 	gw_put_be32(bhs + ISCSI_AT_CMDSN, i.cmdsn);
 	ini_send(&i, bhs, buf, b->len);
 	ini_expect_reject(&i, b->reason);
-	/* A command that was rejected has used its number, a text that was not looked at has not. */
+	/* A command that was rejected has used its number, a text that was not looked at has not.
+	 */
 	if (b->op == ISCSI_OP_SCSI_CMD || b->op == ISCSI_OP_TMF_REQ)
 		i.cmdsn++;
 	alive(&i);
@@ -139,10 +142,12 @@ START_TEST(fatal)
 }
 END_TEST
 
-/* --- Data-Outs that do not fit --------------------------------------------------------------------- */
+/* --- Data-Outs that do not fit
+ * --------------------------------------------------------------------- */
 
 static void
-data_out_pdu(struct ini *i, uint32_t itt, uint32_t ttt, uint32_t sn, uint32_t off, uint32_t len, bool f)
+data_out_pdu(struct ini *i, uint32_t itt, uint32_t ttt, uint32_t sn, uint32_t off, uint32_t len,
+	     bool f)
 {
 	uint8_t bhs[ISCSI_BHS_LEN] = {ISCSI_OP_DATA_OUT, f ? ISCSI_FLAG_F : 0};
 
@@ -203,7 +208,8 @@ START_TEST(wrong_data_out)
 	if (_i != 1 && _i != 3 && _i != 5) {
 		ck_assert(!ini_recv(&i, &p, &d, &n));
 		ck_assert_uint_eq(rig.buf_used, 0);
-		data_out_pdu(&i, itt, ttt, 99, 12345, 0, true); /* the final one, whatever it says */
+		data_out_pdu(&i, itt, ttt, 99, 12345, 0,
+			     true); /* the final one, whatever it says */
 	}
 	ck_assert(ini_recv(&i, &p, &d, &n));
 	ck_assert_uint_eq(p[0], ISCSI_OP_SCSI_RSP);
@@ -249,7 +255,8 @@ START_TEST(stale_tags)
 }
 END_TEST
 
-/* --- task management --------------------------------------------------------------------------------- */
+/* --- task management
+ * --------------------------------------------------------------------------------- */
 
 static void
 tmf(struct ini *i, uint8_t fn, uint32_t ref, uint32_t ref_cmdsn)
@@ -339,9 +346,8 @@ START_TEST(abort_in_pdu)
 	at = rig.end[i.end].in_len;
 	rig.end[i.end].in_len -= 20000;
 	rig_run();
-	gw_list_each(nx, &rig.nexuses, struct gw_nexus, node)
-	{
-		gw_list_each_safe(cmd, &nx->cmds, struct gw_cmd, on_nexus)
+	gw_list_each (nx, &rig.nexuses, struct gw_nexus, node) {
+		gw_list_each_safe (cmd, &nx->cmds, struct gw_cmd, on_nexus)
 			rig_abort(cmd, _i ? GW_ABORT_TAS : GW_ABORT_QUIET);
 	}
 	if (_i) {
@@ -401,7 +407,8 @@ START_TEST(tmf_answers)
 }
 END_TEST
 
-/* --- NOP, text, logout ----------------------------------------------------------------------------- */
+/* --- NOP, text, logout
+ * ----------------------------------------------------------------------------- */
 
 START_TEST(nop_and_text)
 {
@@ -494,7 +501,9 @@ START_TEST(async_logout)
 }
 END_TEST
 
-/* --- time ------------------------------------------------------------------------------------------------ */
+/* --- time
+ * ------------------------------------------------------------------------------------------------
+ */
 
 START_TEST(silent_peers)
 {
@@ -569,7 +578,8 @@ START_TEST(asks_without_reading)
 }
 END_TEST
 
-/* --- sessions -------------------------------------------------------------------------------------------- */
+/* --- sessions
+ * -------------------------------------------------------------------------------------------- */
 
 static uint16_t
 login_status(int end, uint16_t *tsih)
@@ -710,7 +720,8 @@ START_TEST(refused_and_discovery)
 }
 END_TEST
 
-/* --- hang-up at every byte ------------------------------------------------------------------------------ */
+/* --- hang-up at every byte
+ * ------------------------------------------------------------------------------ */
 
 /* A login and commands of all kinds, as one stream. */
 static void
@@ -734,7 +745,8 @@ record(struct ini *i)
 	ini_cmd(i, bhs, 0x2a, ISCSI_FLAG_F | ISCSI_CMD_W, 512, 0);
 	bhs[ISCSI_AT_CDB + 1] = 1;
 	ini_send(i, bhs, buf, 512);
-	data_out_pdu(i, itt, 0, 0, 500, 4096, false); /* the R2T's tag is known: slot 0, generation 0 */
+	data_out_pdu(i, itt, 0, 0, 500, 4096,
+		     false); /* the R2T's tag is known: slot 0, generation 0 */
 	tmf(i, GW_TMF_LU_RESET, ISCSI_RESERVED_TAG, 0);
 	memset(bhs, 0, sizeof(bhs));
 	bhs[0] = ISCSI_OP_NOP_OUT | ISCSI_OP_IMMEDIATE;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reads and writes in Full Feature Phase: sizes, negotiated values, and bytes in pieces of any size. */
+/* Reads and writes in Full Feature Phase: sizes, negotiated values, and bytes in pieces of any
+ * size. */
 #include "tests/unit/iscsi/ini.h"
 
 static uint8_t out[RIG_DISK], in[RIG_DISK];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A small initiator on top of rig.h: commands, their data, their answers, with every number checked. */
+/* A small initiator on top of rig.h: commands, their data, their answers, with every number
+ * checked. */
 #ifndef TESTS_UNIT_ISCSI_INI_H
 #define TESTS_UNIT_ISCSI_INI_H
 
@@ -67,7 +68,8 @@ ini_cmd(struct ini *i, uint8_t *bhs, uint8_t op, uint8_t flags, uint32_t len, ui
 
 /* One sequence of Data-Outs. */
 static void
-ini_data_out(struct ini *i, uint32_t itt, uint32_t ttt, const uint8_t *buf, uint32_t off, uint32_t len)
+ini_data_out(struct ini *i, uint32_t itt, uint32_t ttt, const uint8_t *buf, uint32_t off,
+	     uint32_t len)
 {
 	uint32_t sn = 0, end = off + len;
 
@@ -105,7 +107,8 @@ ini_write_start(struct ini *i, const uint8_t *buf, uint32_t len, uint32_t off, u
 }
 
 static void
-ini_status(struct ini *i, const uint8_t *bhs, const uint8_t *data, uint32_t len, struct ini_result *r)
+ini_status(struct ini *i, const uint8_t *bhs, const uint8_t *data, uint32_t len,
+	   struct ini_result *r)
 {
 	ck_assert_uint_eq(gw_be32(bhs + ISCSI_AT_STATSN), i->stat_sn);
 	i->stat_sn++;

@@ -30,15 +30,15 @@ struct ahs_case {
 };
 
 static const struct ahs_case ahs_case[] = {
-	{5, {0, 17, 1, 0, 1, 2, 3}, true, 32},		/* 16 more bytes */
-	{2, {0, 5, 1, 0, 1, 2, 3, 4}, true, 20},	/* 4 more */
-	{2, {0, 5, 2, 0, 0, 0, 0, 9}, true, 16},	/* bidirectional read length: skipped */
-	{6, {0, 18, 1, 0}, false, 0},			/* 17 more: too long */
-	{1, {0, 0, 1, 0}, false, 0},			/* no length */
-	{1, {0, 5, 1, 0}, false, 0},			/* beyond the end */
-	{2, {0xff, 0xff, 1, 0}, false, 0},
-	{4, {0, 5, 1, 0, 1, 2, 3, 4, 0, 5, 1, 0, 1, 2, 3, 4}, false, 0}, /* twice */
-	{4, {0, 5, 2, 0, 1, 2, 3, 4, 0, 5, 1, 0, 1, 2, 3, 4}, true, 20},
+    {5, {0, 17, 1, 0, 1, 2, 3}, true, 32},   /* 16 more bytes */
+    {2, {0, 5, 1, 0, 1, 2, 3, 4}, true, 20}, /* 4 more */
+    {2, {0, 5, 2, 0, 0, 0, 0, 9}, true, 16}, /* bidirectional read length: skipped */
+    {6, {0, 18, 1, 0}, false, 0},            /* 17 more: too long */
+    {1, {0, 0, 1, 0}, false, 0},             /* no length */
+    {1, {0, 5, 1, 0}, false, 0},             /* beyond the end */
+    {2, {0xff, 0xff, 1, 0}, false, 0},
+    {4, {0, 5, 1, 0, 1, 2, 3, 4, 0, 5, 1, 0, 1, 2, 3, 4}, false, 0}, /* twice */
+    {4, {0, 5, 2, 0, 1, 2, 3, 4, 0, 5, 1, 0, 1, 2, 3, 4}, true, 20},
 };
 
 START_TEST(extended_cdb)
@@ -56,7 +56,8 @@ START_TEST(extended_cdb)
 }
 END_TEST
 
-/* 8.1: whatever is not in the diagram closes the connection, and nothing leads out of S1 but a new one. */
+/* 8.1: whatever is not in the diagram closes the connection, and nothing leads out of S1 but a new
+ * one. */
 START_TEST(state_table)
 {
 	for (int s = 0; s < ISCSI_CS_MAX; s++) {
@@ -65,7 +66,8 @@ START_TEST(state_table)
 
 			ck_assert_int_lt(st.next, ISCSI_CS_MAX);
 			if (st.act == ISCSI_ACT_CLOSE)
-				ck_assert(st.next == ISCSI_S1_FREE || st.next == ISCSI_S8_CLEANUP_WAIT);
+				ck_assert(st.next == ISCSI_S1_FREE ||
+					  st.next == ISCSI_S8_CLEANUP_WAIT);
 		}
 		if (s != ISCSI_S1_FREE && s != ISCSI_S8_CLEANUP_WAIT)
 			ck_assert_int_eq(iscsi_conn_step(s, ISCSI_EV_LOST).act, ISCSI_ACT_CLOSE);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A core, an engine and a SCSI layer made of stubs, for tests of the connection code: no threads, no
- * sockets, no clock. Bytes that an initiator sends are put into a queue and handed out in pieces of
- * any size; what is sent back is collected. Each buffer and chunk is memory of its own, of exactly the
- * length asked for, so that AddressSanitizer sees every step beyond.
+ * A core, an engine and a SCSI layer made of stubs, for tests of the connection code: no threads,
+ * no sockets, no clock. Bytes that an initiator sends are put into a queue and handed out in pieces
+ * of any size; what is sent back is collected. Each buffer and chunk is memory of its own, of
+ * exactly the length asked for, so that AddressSanitizer sees every step beyond.
  *
- * Stub commands: CDB byte 0 is READ (0x28), WRITE (0x2a) or NONE (0x00), 0xff fails in scsi_begin();
- * bytes 2-5 the length, 6-9 the offset in `rig.disk`; byte 1: 1 holds the command until rig_release().
+ * Stub commands: CDB byte 0 is READ (0x28), WRITE (0x2a) or NONE (0x00), 0xff fails in
+ * scsi_begin(); bytes 2-5 the length, 6-9 the offset in `rig.disk`; byte 1: 1 holds the command
+ * until rig_release().
  */
 #ifndef TESTS_UNIT_ISCSI_RIG_H
 #define TESTS_UNIT_ISCSI_RIG_H
@@ -25,10 +26,10 @@
 
 #pragma GCC diagnostic ignored "-Wunused-function"
 
-#define RIG_FDS	  32
-#define RIG_FD0	  1000 /* far from real descriptors; close() of them fails harmlessly */
-#define RIG_DISK  (4u << 20)
-#define RIG_HELD  256
+#define RIG_FDS  32
+#define RIG_FD0  1000 /* far from real descriptors; close() of them fails harmlessly */
+#define RIG_DISK (4u << 20)
+#define RIG_HELD 256
 
 struct rig_end {
 	uint8_t *in;
@@ -50,8 +51,8 @@ static struct {
 	struct gw_target target;
 	struct gw_target *targets[1];
 	struct iscsi_params params;
-	uint32_t split;	      /* most bytes of one receive; 0: as many as wanted */
-	uint32_t send_max;    /* most bytes of one send; 0: all */
+	uint32_t split;    /* most bytes of one receive; 0: as many as wanted */
+	uint32_t send_max; /* most bytes of one send; 0: all */
 	uint64_t buf_limit, buf_used;
 	bool buf_back; /* something was put since the waiters were woken */
 	uint32_t chunks;
@@ -74,7 +75,8 @@ static struct {
 	uint32_t sends;
 } rig;
 
-/* --- core ---------------------------------------------------------------------------------------- */
+/* --- core ----------------------------------------------------------------------------------------
+ */
 
 unsigned
 gw_ncores(void)
@@ -179,7 +181,8 @@ gw_timer_stop(struct gw_timer *t)
 	t->running = false;
 }
 
-/* --- buffers and chunks --------------------------------------------------------------------------- */
+/* --- buffers and chunks
+ * --------------------------------------------------------------------------- */
 
 bool
 gw_buf_get(struct gw_core *core, uint32_t len, struct gw_sg *sg)
@@ -254,7 +257,8 @@ gw_chunks_low(struct gw_core *core)
 	return rig.chunks_low;
 }
 
-/* --- engine ---------------------------------------------------------------------------------------- */
+/* --- engine
+ * ---------------------------------------------------------------------------------------- */
 
 static struct rig_end *
 rig_end(int fd)
@@ -323,7 +327,8 @@ gw_cancel(struct gw_core *core, struct gw_op *op)
 	}
 }
 
-/* --- model, login, text ------------------------------------------------------------------------------ */
+/* --- model, login, text
+ * ------------------------------------------------------------------------------ */
 
 const struct gw_target *
 gw_target_by_tid(const struct gw_model *m, uint32_t tid)
@@ -356,7 +361,8 @@ iscsi_login_fini(struct iscsi_login *l)
 
 /* Grants at once; ISID byte 5 and TSIH are taken from the header. */
 enum iscsi_login_next
-iscsi_login_rx(struct iscsi_login *l, const uint8_t bhs[ISCSI_BHS_LEN], const uint8_t *data, uint32_t len)
+iscsi_login_rx(struct iscsi_login *l, const uint8_t bhs[ISCSI_BHS_LEN], const uint8_t *data,
+	       uint32_t len)
 {
 	if (len > 0 && data[0] == 'R') {
 		memset(l->bhs, 0, sizeof(l->bhs));
@@ -408,9 +414,9 @@ iscsi_text_fini(struct iscsi_text *t)
 
 bool
 iscsi_text_rx(struct iscsi_text *t, const struct iscsi_text_env *env,
-	      const uint8_t bhs[ISCSI_BHS_LEN],
-	      const uint8_t *data, uint32_t len, uint8_t bhs_out[ISCSI_BHS_LEN], char *out, uint32_t out_max,
-	      uint32_t *out_len, enum iscsi_reject *reject)
+	      const uint8_t bhs[ISCSI_BHS_LEN], const uint8_t *data, uint32_t len,
+	      uint8_t bhs_out[ISCSI_BHS_LEN], char *out, uint32_t out_max, uint32_t *out_len,
+	      enum iscsi_reject *reject)
 {
 	(void)t;
 	(void)env;
@@ -427,7 +433,8 @@ iscsi_text_rx(struct iscsi_text *t, const struct iscsi_text_env *env,
 	return true;
 }
 
-/* --- SCSI ------------------------------------------------------------------------------------------ */
+/* --- SCSI
+ * ------------------------------------------------------------------------------------------ */
 
 uint64_t
 gw_lun_decode(const uint8_t lun[8])
@@ -567,7 +574,7 @@ scsi_tmf(struct gw_tmf *tmf)
 	if (tmf->fn == GW_TMF_ABORT_TASK)
 		rig_abort(tmf->task, GW_ABORT_QUIET);
 	if (tmf->fn == GW_TMF_LU_RESET) {
-		gw_list_each_safe(cmd, &tmf->nexus->cmds, struct gw_cmd, on_nexus)
+		gw_list_each_safe (cmd, &tmf->nexus->cmds, struct gw_cmd, on_nexus)
 			rig_abort(cmd, GW_ABORT_TAS);
 	}
 	if (rig.tmf_slow)
@@ -589,7 +596,7 @@ rig_close(struct gw_hook *h)
 {
 	struct gw_nexus *n = gw_container(h, struct gw_nexus, close_hook);
 
-	gw_list_each_safe(cmd, &n->cmds, struct gw_cmd, on_nexus)
+	gw_list_each_safe (cmd, &n->cmds, struct gw_cmd, on_nexus)
 		rig_abort(cmd, GW_ABORT_QUIET);
 	if (rig.slow_tmf) {
 		struct gw_tmf *tmf = rig.slow_tmf;
@@ -611,7 +618,8 @@ scsi_nexus_close(struct gw_nexus *n)
 	gw_at_kick(n->core, &n->close_hook);
 }
 
-/* --- the loop ----------------------------------------------------------------------------------------- */
+/* --- the loop
+ * ----------------------------------------------------------------------------------------- */
 
 static void
 rig_grow(uint8_t **p, size_t *cap, size_t need)
@@ -764,8 +772,7 @@ rig_pass(uint64_t ms)
 	for (;;) {
 		struct gw_timer *first = NULL;
 
-		gw_list_each(t, &rig.timers, struct gw_timer, node)
-		{
+		gw_list_each (t, &rig.timers, struct gw_timer, node) {
 			if (t->due <= until && (!first || t->due < first->due))
 				first = t;
 		}
@@ -813,14 +820,14 @@ rig_init(void)
 	rig.model.login_timeout_ms = 15000;
 	rig.core.slot[GW_SLOT_MODEL] = &rig.model;
 	rig.params = (struct iscsi_params){
-		.max_recv_dsl = 262144,
-		.max_xmit_dsl = 262144,
-		.max_burst = 262144,
-		.first_burst = 65536,
-		.max_outstanding_r2t = 1,
-		.immediate_data = true,
-		.time2wait = 2,
-		.protocol_level = 1,
+	    .max_recv_dsl = 262144,
+	    .max_xmit_dsl = 262144,
+	    .max_burst = 262144,
+	    .first_burst = 65536,
+	    .max_outstanding_r2t = 1,
+	    .immediate_data = true,
+	    .time2wait = 2,
+	    .protocol_level = 1,
 	};
 	gw_log_level_set(GW_LOG_ERR);
 	if (tcp_init())
@@ -843,8 +850,8 @@ rig_clean(void)
 		fprintf(stderr,
 			"rig: buf=%llu chunks=%u live=%u conns=%u sess=%u tasks=%u/%u ctls=%u/%u "
 			"batches=%u/%u logins=%u/%u placed=%u reg=%u timers=%d waiters=%d\n",
-			(unsigned long long)rig.buf_used, rig.chunks, rig.live, tc->nconn, tc->nsess,
-			tc->tasks.nfree, tc->tasks.total, tc->ctls.nfree, tc->ctls.total,
+			(unsigned long long)rig.buf_used, rig.chunks, rig.live, tc->nconn,
+			tc->nsess, tc->tasks.nfree, tc->tasks.total, tc->ctls.nfree, tc->ctls.total,
 			tc->batches.nfree, tc->batches.total, tc->logins.nfree, tc->logins.total,
 			rig.placed, iscsi_registry_count(), !gw_list_empty(&rig.timers),
 			!gw_list_empty(&rig.buf_waiters));
@@ -861,7 +868,8 @@ rig_fini(void)
 	tcp_fini();
 }
 
-/* --- the initiator's end ------------------------------------------------------------------------------ */
+/* --- the initiator's end
+ * ------------------------------------------------------------------------------ */
 
 /* A new connection; the number of its end. */
 static int
