@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Boots the guest of image.sh under QEMU and relays what a script inside it reports on its second serial port."""
+"""Boots the guest of _image.sh under QEMU and relays what a script inside it reports on its second serial port."""
 import os
 import shutil
 import subprocess
@@ -20,7 +20,7 @@ LIBC = ("linux-vdso", "ld-linux", "libc.so", "libm.so", "libpthread.so", "libdl.
 
 def image():
     """The directory of the guest's image, built if need be."""
-    if subprocess.run([os.path.join(TOP, "tests/vm/image.sh"), IMAGES], check=False).returncode:
+    if subprocess.run([os.path.join(TOP, "tests/vm/_image.sh"), IMAGES], check=False).returncode:
         raise AssertionError("the guest's image could not be built")
     return IMAGES
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# image.sh DIR: leaves root.img, vmlinuz and initrd in DIR, of the Debian release that this machine runs, so that what
+# _image.sh DIR: leaves root.img, vmlinuz and initrd in DIR, of the Debian release that this machine runs, so that what
 # is built here runs there. Built again only when this file changes. Needs no root and no loop device.
 set -eu
 
@@ -14,7 +14,7 @@ key=$(cat "$0" /etc/os-release | sha256sum | cut -c1-16)
 mkdir -p "$dir"
 work=$(mktemp -d "$dir/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-echo "image.sh: building a $suite guest, once" >&2
+echo "_image.sh: building a $suite guest, once" >&2
 
 # An initramfs with what QEMU's virtio disk needs, no more: the emulator unpacks it on every start.
 cat >"$work/essential" <<'HOOK'
