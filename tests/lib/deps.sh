@@ -13,7 +13,7 @@ packages()
 	fuzz)	echo clang libclang-rt-dev ;;
 	run)	echo libiscsi-bin qemu-utils qemu-block-extra python3 ;;
 	check)	echo check libiscsi-bin libiscsi-dev qemu-utils qemu-block-extra python3 git \
-			shellcheck mandoc ;;
+			shellcheck mandoc tgt ;;
 	vm)	echo mmdebstrap qemu-system-x86 qemu-utils qemu-block-extra e2fsprogs fakeroot python3 ;;
 	*)	echo "deps.sh: unknown purpose $1" >&2; exit 2 ;;
 	esac
@@ -56,6 +56,12 @@ apt_get()
 }
 
 echo "deps: installing$missing" >&2
+# Its tools are wanted, not a second target on port 3260: the service stays masked until somebody unmasks it.
+case " $missing " in
+*" tgt "*)	$as_root mkdir -p /etc/systemd/system
+		[ -e /etc/systemd/system/tgt.service ] ||
+			$as_root ln -s /dev/null /etc/systemd/system/tgt.service ;;
+esac
 # shellcheck disable=SC2086 # a list of words
 if ! apt_get install --no-install-recommends $missing &&
    ! { apt_get update && apt_get install --no-install-recommends $missing; }; then
