@@ -98,8 +98,7 @@ scsi_lu_new(const struct scsi_lu_conf *conf, struct be_dev *dev, struct scsi_lu 
 	return 0;
 }
 
-/* --- changes -------------------------------------------------------------------------------------
- */
+/* Changes. */
 
 struct update {
 	struct scsi_change ch;
@@ -206,8 +205,7 @@ scsi_lu_resize(struct scsi_lu *lu, uint64_t bytes)
 	update(lu, &lu->conf, lu->dev, bytes);
 }
 
-/* --- draining
- * ------------------------------------------------------------------------------------- */
+/* Draining. */
 
 static bool
 idle(const struct scsi_lu_core *luc)
@@ -298,8 +296,7 @@ scsi_lu_set_dev(struct scsi_lu *lu, struct be_dev *dev)
 	return 0;
 }
 
-/* --- end
- * ------------------------------------------------------------------------------------------ */
+/* End. */
 
 static bool
 edit_last(struct scsi_change *ch, struct scsi_view *next)
@@ -352,8 +349,7 @@ scsi_lu_hold(struct scsi_lu *lu, bool reserved)
 		gw_list_add_tail(&scsi_core_of(lu->home)->held, &lu->on_held);
 }
 
-/* --- reports
- * -------------------------------------------------------------------------------------- */
+/* Reports. */
 
 const struct scsi_lu_conf *
 scsi_lu_conf(const struct scsi_lu *lu)

@@ -84,8 +84,7 @@ scsi_itl_find(const struct gw_nexus *n, uint64_t lun)
 	return i < n->target->nlun ? &n->itl[i] : NULL;
 }
 
-/* --- another set of LUNs
- * -------------------------------------------------------------------------- */
+/* Another set of LUNs. */
 
 /* Keeps what was pending for LUNs that stay; true if the list is another one. */
 static bool
@@ -139,8 +138,7 @@ scsi_nexus_retarget(struct gw_nexus *n, const struct gw_target *target)
 	return 0;
 }
 
-/* --- end
- * ------------------------------------------------------------------------------------------- */
+/* End. */
 
 void
 scsi_nexus_close(struct gw_nexus *n)

@@ -18,8 +18,7 @@
 #define SCSI_RANGE_STEP \
 	(1ull << 30) /* bytes of one BE_ZERO or BE_UNMAP: an abort waits for one at most */
 
-/* --- unit attentions (SAM-5 5.14): bit n of scsi_itl.ua, the lowest is reported first ------------
- */
+/* Unit attentions (SAM-5 5.14): bit n of scsi_itl.ua; the lowest is reported first. */
 
 enum scsi_ua {
 	UA_POWER_ON,      /* 29/00 */
@@ -51,8 +50,7 @@ void scsi_ua_raise_lu(struct gw_core *on, const struct scsi_lu *lu, uint32_t mas
 /* As SPC-4 6.33 wants it when REPORT LUNS has told the nexus. */
 void scsi_ua_luns_reported(struct gw_nexus *n);
 
-/* --- logical unit -------------------------------------------------------------------------------
- */
+/* Logical unit. */
 
 enum scsi_medium {
 	MEDIUM_READY,
@@ -168,8 +166,7 @@ void scsi_prevent_drop(struct scsi_lu *lu, uint64_t nexus);
 /* Own core: fewer users of the LU here; a drain that waits for the last goes on. */
 void scsi_lu_left(struct scsi_lu_core *luc);
 
-/* --- commands at home ---------------------------------------------------------------------------
- */
+/* Commands at home. */
 
 /* Sends the command to its LU's home core, where fn runs; it ends in scsi_home_end(). */
 void scsi_home_begin(struct gw_cmd *cmd, void (*fn)(struct gw_cmd *cmd));
@@ -186,8 +183,7 @@ scsi_change_cmd(const struct scsi_change *ch)
 	return ch->arg;
 }
 
-/* --- nexus and aborting -------------------------------------------------------------------------
- */
+/* Nexus and aborting. */
 
 /* The itl of that LUN number, NULL if the nexus does not see it. Own core. */
 struct scsi_itl *scsi_itl_find(const struct gw_nexus *n, uint64_t lun);
@@ -198,8 +194,7 @@ void scsi_tmf_cmd_gone(struct scsi_core *sc, const struct gw_cmd *cmd);
 /* Own core: a nexus that closes goes on if nothing of it is left. */
 void scsi_nexus_left(struct gw_nexus *n);
 
-/* --- sense: sense.c ------------------------------------------------------------------------------
- */
+/* Sense (sense.c). */
 
 /* Sense key and ASC/ASCQ in one number: SENSE(5, 0x2400). */
 #define SENSE(key, ascq) ((uint32_t)(key) << 16 | (ascq))
@@ -239,8 +234,7 @@ void scsi_check_be(struct gw_cmd *cmd, uint8_t be_op, uint8_t st, uint64_t lba);
 /* The sense of an LU that is not ready; 0 if it is. */
 uint32_t scsi_medium_sense(const struct scsi_view *v);
 
-/* --- data and backend: data.c --------------------------------------------------------------------
- */
+/* Data and backend (data.c). */
 
 /* Copies n bytes to offset off of the data-in buffer; what does not fit is cut. */
 void scsi_in_put(const struct gw_cmd *cmd, uint64_t off, const void *src, size_t n);
@@ -274,8 +268,7 @@ scsi_cmd_of_io(struct be_io *io)
 	return gw_container(io, struct gw_cmd, io);
 }
 
-/* --- work memory: work.c
- * -------------------------------------------------------------------------- */
+/* Work memory (work.c). */
 
 #define SCSI_WORK_SIZE (128u << 10)
 
@@ -291,8 +284,7 @@ void scsi_work_put(struct gw_cmd *cmd);
 int scsi_works_init(struct scsi_core *sc);
 void scsi_works_fini(struct scsi_core *sc);
 
-/* --- VPD and INQUIRY
- * ------------------------------------------------------------------------------ */
+/* VPD and INQUIRY. */
 
 #define SCSI_INQUIRY_MAX 1024
 

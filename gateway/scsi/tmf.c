@@ -24,8 +24,7 @@ is_target_reset(const struct gw_tmf *tmf)
 	return tmf->fn == GW_TMF_TARGET_WARM_RESET || tmf->fn == GW_TMF_TARGET_COLD_RESET;
 }
 
-/* --- marking
- * ---------------------------------------------------------------------------------------- */
+/* Marking. */
 
 void
 scsi_cmd_abort(struct gw_cmd *cmd, enum gw_abort how)
@@ -104,8 +103,7 @@ mark_visit(struct gw_core *on, struct gw_tour *t)
 	gw_tour_next(t);
 }
 
-/* --- waiting
- * ------------------------------------------------------------------------------------------ */
+/* Waiting. */
 
 static bool
 is_local(const struct gw_tmf *tmf)
@@ -156,8 +154,7 @@ wait_visit(struct gw_core *on, struct gw_tour *t)
 	wait_on(scsi_core_of(on), gw_container(t, struct gw_tmf, tour));
 }
 
-/* --- the end
- * ------------------------------------------------------------------------------------------ */
+/* The end. */
 
 static void
 unpin(struct gw_tmf *tmf)
@@ -222,8 +219,7 @@ finish(struct gw_tmf *tmf, enum gw_tmf_rsp rsp)
 	gw_send(tmf->nexus->core, &tmf->msg);
 }
 
-/* --- resets
- * ------------------------------------------------------------------------------------------- */
+/* Resets. */
 
 static bool
 edit_reset(struct scsi_change *ch, struct scsi_view *next)
@@ -315,8 +311,7 @@ marked(struct gw_tour *t)
 	gw_tour_start(t, wait_visit, all_clear);
 }
 
-/* --- the functions
- * ------------------------------------------------------------------------------------ */
+/* The functions. */
 
 static bool
 is_live(const struct gw_cmd *cmd)

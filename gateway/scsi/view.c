@@ -56,8 +56,7 @@ scsi_view_derive(struct scsi_view *v, uint64_t bytes)
 	v->medium = medium_of(v);
 }
 
-/* --- changes -----------------------------------------------------------------------------------
- */
+/* Changes. */
 
 static void pump(struct scsi_lu *lu);
 
@@ -121,8 +120,7 @@ scsi_change_start(struct scsi_change *ch)
 	pump(ch->lu);
 }
 
-/* --- from the control thread --------------------------------------------------------------------
- */
+/* From the control thread. */
 
 struct sync {
 	struct gw_tour tour;
@@ -158,8 +156,7 @@ scsi_change_sync(struct scsi_change *ch)
 	gw_tour_sync(&s.tour, sync_visit);
 }
 
-/* --- from commands -------------------------------------------------------------------------------
- */
+/* From commands. */
 
 /* The message of a command carries the function in its scratch, which such commands do not use. */
 static void

@@ -22,8 +22,7 @@
 #define RIG_BLOCKS 65536ull
 #define RIG_UNUSED __attribute__((unused))
 
-/* --- cores
- * ---------------------------------------------------------------------------------------- */
+/* Cores. */
 
 static struct {
 	struct gw_core core[RIG_CORES];
@@ -185,8 +184,7 @@ gw_run_sync(struct gw_core *on, void (*fn)(struct gw_core *, void *), void *arg)
 	rig.self = NULL;
 }
 
-/* --- backend
- * -------------------------------------------------------------------------------------- */
+/* Backend. */
 
 struct rig_dev {
 	struct be_dev dev;
@@ -307,8 +305,7 @@ rig_mem(struct scsi_lu *lu)
 	return ((struct rig_dev *)scsi_lu_dev(lu))->mem;
 }
 
-/* --- transport
- * ------------------------------------------------------------------------------------ */
+/* Transport. */
 
 struct rig_cmd {
 	struct gw_cmd cmd;
@@ -511,8 +508,7 @@ rig_in(struct gw_nexus *n, uint64_t lun, const char *hex)
 	return rig_try(n, lun, hex, GW_DIR_IN, 65536, NULL);
 }
 
-/* --- task management
- * -------------------------------------------------------------------------------- */
+/* Task management. */
 
 struct rig_tmf {
 	struct gw_tmf tmf;
@@ -539,8 +535,7 @@ rig_tmf(struct rig_tmf *t, struct gw_nexus *n, uint64_t lun, uint8_t fn, struct 
 	rig.self = NULL;
 }
 
-/* --- a target
- * ---------------------------------------------------------------------------------------- */
+/* A target. */
 
 #define RIG_IQN "iqn.2026-01.example.lichgate:t1"
 
@@ -656,8 +651,7 @@ bench_close(struct bench *b)
 	scsi_fini();
 }
 
-/* --- a program of tests
- * ---------------------------------------------------------------------------------- */
+/* A program of tests. */
 
 RIG_UNUSED static int
 rig_suite(const char *name, void (*setup)(void), void (*teardown)(void), const TTest *const *tests,
