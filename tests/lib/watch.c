@@ -62,6 +62,8 @@ main(int argc, char **argv)
 
 	if (argc != 3 || !ctx)
 		die("watch URL SECS");
+	/* The library tries for ever to get back to a gateway that is gone. */
+	alarm((unsigned)atoi(argv[2]) + 30);
 	url = iscsi_parse_full_url(ctx, argv[1]);
 	if (!url)
 		die(iscsi_get_error(ctx));
