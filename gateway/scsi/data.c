@@ -63,6 +63,33 @@ scsi_out_get(const struct gw_cmd *cmd, uint64_t off, void *dst, size_t n)
 	return n == 0;
 }
 
+size_t
+scsi_out_compare(const struct gw_cmd *cmd, uint64_t off, const void *what, size_t n)
+{
+	const uint8_t *p = what;
+	size_t at = 0;
+
+	for (unsigned i = 0; i < cmd->niov && at < n; i++) {
+		const uint8_t *data = cmd->iov[i].iov_base;
+		size_t part;
+
+		if (off >= cmd->iov[i].iov_len) {
+			off -= cmd->iov[i].iov_len;
+			continue;
+		}
+		data += off;
+		part = GW_MIN(n - at, (size_t)(cmd->iov[i].iov_len - off));
+		if (memcmp(data, p + at, part) != 0) {
+			while (*data++ == p[at])
+				at++;
+			return at;
+		}
+		at += part;
+		off = 0;
+	}
+	return at;
+}
+
 void
 scsi_good(struct gw_cmd *cmd)
 {
@@ -86,28 +113,27 @@ open_chan(struct gw_cmd *cmd, struct be_dev *dev)
 
 	if (luc->chan)
 		return true;
-	if (!be_chan_open(dev, cmd->nexus->core, &luc->chan))
+	if (!be_chan_open(dev, scsi_luc_core(luc), &luc->chan))
 		return true;
 	luc->chan = NULL;
 	cmd->status = SAM_BUSY;
-	gw_cmd_complete(cmd);
 	return false;
 }
 
 bool
-scsi_io(struct gw_cmd *cmd, uint8_t op, uint8_t flags, uint64_t off, uint64_t len,
-	const struct iovec *iov, unsigned niov, void (*done)(struct be_io *io))
+scsi_io_start(struct gw_cmd *cmd, uint8_t op, uint8_t flags, uint64_t off, uint64_t len,
+	      const struct iovec *iov, unsigned niov, void (*done)(struct be_io *io))
 {
 	const struct scsi_view *v = scsi_view_of(cmd);
 	struct be_io *io = &cmd->io;
 
 	/* The view may have changed since the CDB was checked. */
 	if (v->medium != MEDIUM_READY) {
-		scsi_fail(cmd, scsi_medium_sense(v));
+		scsi_check(cmd, scsi_medium_sense(v));
 		return false;
 	}
 	if (!gw_range_ok(off, len, v->nblk << v->shift)) {
-		scsi_fail(cmd, SENSE_LBA_RANGE);
+		scsi_check(cmd, SENSE_LBA_RANGE);
 		return false;
 	}
 	if (!open_chan(cmd, v->dev))
@@ -127,13 +153,29 @@ scsi_io(struct gw_cmd *cmd, uint8_t op, uint8_t flags, uint64_t off, uint64_t le
 }
 
 bool
-scsi_io_failed(struct gw_cmd *cmd)
+scsi_io(struct gw_cmd *cmd, uint8_t op, uint8_t flags, uint64_t off, uint64_t len,
+	const struct iovec *iov, unsigned niov, void (*done)(struct be_io *io))
+{
+	if (scsi_io_start(cmd, op, flags, off, len, iov, niov, done))
+		return true;
+	gw_cmd_complete(cmd);
+	return false;
+}
+
+bool
+scsi_io_ok(struct gw_cmd *cmd)
 {
 	struct be_io *io = &cmd->io;
 
 	if (io->st != BE_OK)
 		scsi_check_be(cmd, io->op, io->st, io->off >> cmd->blk_shift);
-	else if (!cmd->aborted)
+	return io->st == BE_OK;
+}
+
+bool
+scsi_io_failed(struct gw_cmd *cmd)
+{
+	if (scsi_io_ok(cmd) && !cmd->aborted)
 		return false;
 	gw_cmd_complete(cmd);
 	return true;

@@ -86,6 +86,7 @@ scsi_lu_new(const struct scsi_lu_conf *conf, struct be_dev *dev, struct scsi_lu 
 	gw_list_init(&lu->changes);
 	gw_list_init(&lu->on_held);
 	gw_list_init(&lu->prevents);
+	gw_list_init(&lu->caws);
 	v = &lu->views[0];
 	v->conf = *conf;
 	v->dev = dev;
@@ -239,7 +240,7 @@ void
 scsi_lu_left(struct scsi_lu_core *luc)
 {
 	if (luc->drain && idle(luc))
-		gw_at_kick(gw_core_at((unsigned)(luc - luc->lu->core)), &luc->drain_hook);
+		gw_at_kick(scsi_luc_core(luc), &luc->drain_hook);
 }
 
 struct drain {

@@ -67,7 +67,7 @@ const struct scsi_op *scsi_op_row(uint8_t opcode, uint16_t sa, const struct scsi
 /* True if the LU has the command. */
 bool scsi_op_has(const struct scsi_op *op, const struct scsi_view *v);
 
-bool scsi_rw_prep(struct gw_cmd *cmd);
+bool scsi_caw_prep(struct gw_cmd *cmd);
 bool scsi_verify_prep(struct gw_cmd *cmd);
 bool scsi_write_same_prep(struct gw_cmd *cmd);
 bool scsi_report_luns_prep(struct gw_cmd *cmd);
@@ -82,6 +82,7 @@ void scsi_exec_mode_sense(struct gw_cmd *cmd);
 void scsi_exec_mode_select(struct gw_cmd *cmd);
 void scsi_exec_read(struct gw_cmd *cmd);
 void scsi_exec_write(struct gw_cmd *cmd);
+void scsi_exec_caw(struct gw_cmd *cmd);
 void scsi_exec_verify(struct gw_cmd *cmd);
 void scsi_exec_flush(struct gw_cmd *cmd);
 void scsi_exec_unmap(struct gw_cmd *cmd);

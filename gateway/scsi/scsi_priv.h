@@ -15,6 +15,7 @@
 /* Limits that VPD B0 announces. */
 #define SCSI_WS_BLOCKS_MAX  0xffff /* one WRITE SAME: what WRITE SAME(10) can name */
 #define SCSI_UNMAP_DESC_MAX 256    /* descriptors of one UNMAP */
+#define SCSI_CAW_BLOCKS_MAX 128u   /* one COMPARE AND WRITE, if they fit the work memory */
 #define SCSI_RANGE_STEP \
 	(1ull << 30) /* bytes of one BE_ZERO or BE_UNMAP: an abort waits for one at most */
 
@@ -81,7 +82,9 @@ struct scsi_lu_core {
 	struct be_chan *chan;  /* opened by the first command that needs it */
 	struct gw_tour *drain; /* goes on when nothing is inflight or pinned any more */
 	struct gw_hook drain_hook;
-	uint32_t pins; /* task management functions of this core's nexuses that name the LU */
+	/* Task management functions of this core's nexuses that name the LU; COMPARE AND WRITE at
+	 * home. */
+	uint32_t pins;
 	_Atomic uint32_t inflight; /* commands in state EXEC */
 	_Atomic uint64_t rd_cmds, rd_bytes, wr_cmds, wr_bytes, errors;
 };
@@ -94,6 +97,8 @@ struct scsi_lu {
 	struct gw_list changes;       /* home core: those that wait for it */
 	struct gw_list on_held;       /* home core: list of LUs with a reservation or prevention */
 	struct gw_list prevents;      /* home core: struct scsi_prevent */
+	struct gw_cmd *caw;           /* home core: the COMPARE AND WRITE under way */
+	struct gw_list caws;          /* home core: gw_cmd.io.node, those that wait for it */
 	_Atomic uint32_t nprevent;
 	_Atomic uint64_t bytes;   /* capacity, for reports */
 	uint64_t size;            /* control thread: of the backing store, bytes */
@@ -162,6 +167,13 @@ void scsi_view_defaults(struct scsi_view *v);
 void scsi_lu_hold(struct scsi_lu *lu, bool reserved);
 /* Home core: forgets PREVENT of that nexus, of all with id 0. */
 void scsi_prevent_drop(struct scsi_lu *lu, uint64_t nexus);
+
+/* The core whose part of the LU it is. */
+static inline struct gw_core *
+scsi_luc_core(const struct scsi_lu_core *luc)
+{
+	return gw_core_at((unsigned)(luc - luc->lu->core));
+}
 
 /* Own core: fewer users of the LU here; a drain that waits for the last goes on. */
 void scsi_lu_left(struct scsi_lu_core *luc);
@@ -244,6 +256,8 @@ void scsi_in_done(struct gw_cmd *cmd, uint64_t avail);
 void scsi_in(struct gw_cmd *cmd, const void *src, size_t n);
 /* Reads n bytes of the data-out at off; false if they did not all arrive. */
 bool scsi_out_get(const struct gw_cmd *cmd, uint64_t off, void *dst, size_t n);
+/* Compares n bytes of the data-out at off with p: the offset of the first that differs, n if none. */
+size_t scsi_out_compare(const struct gw_cmd *cmd, uint64_t off, const void *p, size_t n);
 /* GOOD without data-in; for data-out `moved` is data_len. Completes. */
 void scsi_good(struct gw_cmd *cmd);
 /* Completes with what scsi_check() has set. */
@@ -256,6 +270,13 @@ void scsi_fail(struct gw_cmd *cmd, uint32_t sense);
  */
 bool scsi_io(struct gw_cmd *cmd, uint8_t op, uint8_t flags, uint64_t off, uint64_t len,
 	     const struct iovec *iov, unsigned niov, void (*done)(struct be_io *io));
+/*
+ * The same in two steps for those that do not complete here: what is false has the status set. The
+ * channel is that of the core that cmd->luc belongs to.
+ */
+bool scsi_io_start(struct gw_cmd *cmd, uint8_t op, uint8_t flags, uint64_t off, uint64_t len,
+		   const struct iovec *iov, unsigned niov, void (*done)(struct be_io *io));
+bool scsi_io_ok(struct gw_cmd *cmd);
 /*
  * In done(): true if the I/O has failed or the command was aborted; it is then completed. lba is
  * what goes into INFORMATION.
@@ -278,9 +299,19 @@ struct scsi_work {
 	struct iovec iov;
 };
 
-/* Gives cmd->work, now or when one is free, then calls run(cmd). It goes back at completion. */
-void scsi_work_get(struct gw_cmd *cmd, void (*run)(struct gw_cmd *cmd));
+/*
+ * Gives cmd->work, of the core that cmd->luc belongs to. False: none is free; when one is, run(cmd)
+ * is called with it, even if the command was aborted meanwhile. It goes back at completion, or with
+ * scsi_work_put() on the same core.
+ */
+bool scsi_work_get(struct gw_cmd *cmd, void (*run)(struct gw_cmd *cmd));
 void scsi_work_put(struct gw_cmd *cmd);
+/* Blocks that one COMPARE AND WRITE may name: it compares in one piece. */
+static inline uint32_t
+scsi_caw_max(uint8_t shift)
+{
+	return GW_MIN(SCSI_CAW_BLOCKS_MAX, SCSI_WORK_SIZE >> shift);
+}
 int scsi_works_init(struct scsi_core *sc);
 void scsi_works_fini(struct scsi_core *sc);
 

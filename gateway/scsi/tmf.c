@@ -33,7 +33,8 @@ scsi_cmd_abort(struct gw_cmd *cmd, enum gw_abort how)
 
 	if (cmd->aborted)
 		return;
-	cmd->aborted = (uint8_t)how;
+	/* It may be at the LU's home core, which looks. */
+	__atomic_store_n(&cmd->aborted, (uint8_t)how, __ATOMIC_RELAXED);
 	cmd->abort_seq = ++scsi_core_of(n->core)->abort_seq;
 	gw_stat_add(n->core->stats->cmds_aborted, 1);
 	if (cmd->state != GW_CMD_NEW)

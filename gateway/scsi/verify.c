@@ -44,26 +44,20 @@ scsi_verify_prep(struct gw_cmd *cmd)
 
 static void verify_piece(struct gw_cmd *cmd);
 
-/* The data-out's byte for position pos of the range. */
+/* The n bytes at position pos of the range; *at: the first that differs. */
 static bool
 same(const struct gw_cmd *cmd, uint64_t pos, const uint8_t *medium, size_t n, size_t *at)
 {
-	size_t block = (size_t)1 << cmd->blk_shift;
-	uint8_t want[512];
+	bool one = bytchk(cmd) == BYTCHK_ONE;
+	size_t step = one ? (size_t)1 << cmd->blk_shift : n;
 
-	/* Pieces of 512 bytes never cross a block. */
-	for (size_t i = 0; i < n; i += sizeof(want)) {
-		uint64_t from = bytchk(cmd) == BYTCHK_ONE ? (pos + i) & (block - 1) : pos + i;
+	/* A piece of the range begins and ends with a block. */
+	for (size_t i = 0; i < n; i += step) {
+		size_t differs = scsi_out_compare(cmd, one ? 0 : pos, medium + i, step);
 
-		if (!scsi_out_get(cmd, from, want, sizeof(want))) {
-			*at = i;
+		*at = i + differs;
+		if (differs < step)
 			return false;
-		}
-		if (memcmp(want, medium + i, sizeof(want)) == 0)
-			continue;
-		for (*at = i; want[*at - i] == medium[*at]; (*at)++)
-			;
-		return false;
 	}
 	return true;
 }
@@ -93,6 +87,10 @@ verify_piece(struct gw_cmd *cmd)
 {
 	uint64_t len = GW_MIN(cmd->scratch[1] - cmd->scratch[0], (uint64_t)SCSI_WORK_SIZE);
 
+	if (cmd->aborted) {
+		gw_cmd_complete(cmd);
+		return;
+	}
 	if (!len) {
 		scsi_good(cmd);
 		return;
@@ -116,8 +114,8 @@ scsi_exec_verify(struct gw_cmd *cmd)
 	len &= ~((1ull << cmd->blk_shift) - 1);
 	cmd->scratch[0] = 0;
 	cmd->scratch[1] = len;
-	if (len)
-		scsi_work_get(cmd, verify_piece);
-	else
+	if (!len)
 		scsi_good(cmd);
+	else if (scsi_work_get(cmd, verify_piece))
+		verify_piece(cmd);
 }

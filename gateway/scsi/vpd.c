@@ -87,6 +87,7 @@ fill_limits(const struct gw_cmd *cmd, uint8_t *b)
 	uint32_t max = GW_XFER_MAX >> v->shift;
 	uint32_t opt = v->conf.opt_xfer_len ? v->conf.opt_xfer_len : GW_SEG_MAX >> v->shift;
 
+	b[1] = (uint8_t)scsi_caw_max(v->shift);
 	gw_put_be16(b + 2, (uint16_t)GW_MIN(gran, 0xffffu));
 	gw_put_be32(b + 4, max);
 	gw_put_be32(b + 8, GW_MIN(opt, max));

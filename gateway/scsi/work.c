@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory for commands that need some beside their data: VERIFY reads the medium into it, WRITE SAME
- * repeats its block in it. A few pieces a core, of their own and not from the I/O buffers, so that
- * commands that hold buffers never wait for buffers. Who finds none waits in a queue.
+ * Memory for commands that need some beside their data: VERIFY and COMPARE AND WRITE read the
+ * medium into it, WRITE SAME repeats its block in it. A few pieces a core, of their own and not
+ * from the I/O buffers, so that commands that hold buffers never wait for buffers. Who finds none
+ * waits in a queue.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,18 +22,18 @@ give(struct scsi_core *sc, struct gw_cmd *cmd)
 }
 
 /* While a command waits, scratch[3] keeps what it runs. */
-void
+bool
 scsi_work_get(struct gw_cmd *cmd, void (*run)(struct gw_cmd *cmd))
 {
-	struct scsi_core *sc = scsi_core_of(cmd->nexus->core);
+	struct scsi_core *sc = scsi_core_of(scsi_luc_core(cmd->luc));
 
 	if (!gw_list_empty(&sc->works) && gw_list_empty(&sc->work_waits)) {
 		give(sc, cmd);
-		run(cmd);
-		return;
+		return true;
 	}
 	cmd->scratch[3] = (uint64_t)(uintptr_t)run;
 	gw_list_add_tail(&sc->work_waits, &cmd->io.node);
+	return false;
 }
 
 /* From the loop, not from scsi_work_put(): a chain of commands that fail at once must not recurse.
@@ -47,20 +48,18 @@ serve(struct gw_hook *hook)
 	       (cmd = gw_list_first(&sc->work_waits, struct gw_cmd, io.node))) {
 		gw_list_del(&cmd->io.node);
 		give(sc, cmd);
-		if (cmd->aborted)
-			gw_cmd_complete(cmd);
-		else
-			((run_fn *)(uintptr_t)cmd->scratch[3])(cmd);
+		((run_fn *)(uintptr_t)cmd->scratch[3])(cmd);
 	}
 }
 
 void
 scsi_work_put(struct gw_cmd *cmd)
 {
-	struct scsi_core *sc = scsi_core_of(cmd->nexus->core);
+	struct scsi_core *sc;
 
 	if (!cmd->work)
 		return;
+	sc = scsi_core_of(scsi_luc_core(cmd->luc));
 	gw_list_add_head(&sc->works, &cmd->work->node);
 	cmd->work = NULL;
 	if (!gw_list_empty(&sc->work_waits))

@@ -69,7 +69,7 @@ wants_zero(const struct gw_cmd *cmd)
 }
 
 static void zero_step(struct gw_cmd *cmd);
-static void pattern_start(struct gw_cmd *cmd);
+static void pattern_get(struct gw_cmd *cmd);
 
 /* scratch[0]: bytes of the range done, [1]: all of it. */
 static void
@@ -78,7 +78,7 @@ zero_done(struct be_io *io)
 	struct gw_cmd *cmd = scsi_cmd_of_io(io);
 
 	if (io->st == BE_ENOTSUP && !cmd->aborted) {
-		scsi_work_get(cmd, pattern_start);
+		pattern_get(cmd);
 		return;
 	}
 	if (scsi_io_failed(cmd))
@@ -133,6 +133,10 @@ pattern_start(struct gw_cmd *cmd)
 {
 	size_t block = (size_t)1 << cmd->blk_shift;
 
+	if (cmd->aborted) {
+		gw_cmd_complete(cmd);
+		return;
+	}
 	if (wants_zero(cmd))
 		memset(cmd->work->mem, 0, block);
 	else
@@ -140,6 +144,13 @@ pattern_start(struct gw_cmd *cmd)
 	for (size_t n = block; n < SCSI_WORK_SIZE; n *= 2)
 		memcpy(cmd->work->mem + n, cmd->work->mem, n);
 	pattern_step(cmd);
+}
+
+static void
+pattern_get(struct gw_cmd *cmd)
+{
+	if (scsi_work_get(cmd, pattern_start))
+		pattern_start(cmd);
 }
 
 void
@@ -153,5 +164,5 @@ scsi_exec_write_same(struct gw_cmd *cmd)
 	else if (wants_zero(cmd))
 		zero_step(cmd);
 	else
-		scsi_work_get(cmd, pattern_start);
+		pattern_get(cmd);
 }
