@@ -125,7 +125,10 @@ START_TEST(what_is_refused)
 		ck_assert_uint_eq(c->cmd.moved, 1024);
 		rig_free(c);
 	}
-	/* No blocks is no error. */
+	/* No blocks is no error, but with data for them it is. */
+	ck_assert_uint_eq(rig_try(s.a, 1, "89 00 00 00 00 00 00 00 00 05 00 00 00 00", GW_DIR_OUT,
+				  4096, out),
+			  SENSE_CDB_FIELD);
 	ck_assert_uint_eq(rig_none(s.a, 1, "89 00 00 00 00 00 00 00 00 05 00 00 00 00"), 0);
 	conf.readonly = true;
 	ck_assert_int_eq(scsi_lu_update(s.disk, &conf), 0);
