@@ -116,6 +116,17 @@ scoped_ipv6(const char *host)
 	return inet_pton(AF_INET6, addr, raw) == 1;
 }
 
+/* One spelling for each address, or one portal could be stored, and refused, under two keys. */
+static void
+host_normal(char *host, size_t size, bool six)
+{
+	int af = six ? AF_INET6 : AF_INET;
+	uint8_t raw[16];
+
+	if (inet_pton(af, host, raw) == 1)
+		(void)inet_ntop(af, raw, host, (socklen_t)size);
+}
+
 bool
 mgmt_portal_parse(const char *s, struct mgmt_addr *a)
 {
@@ -139,6 +150,7 @@ mgmt_portal_parse(const char *s, struct mgmt_addr *a)
 		return false;
 	if (!port || port > UINT16_MAX)
 		return false;
+	host_normal(a->host, sizeof(a->host), six);
 	a->port = (uint16_t)port;
 	snprintf(a->key, sizeof(a->key), six ? "portal:[%s]:%u" : "portal:%s:%u", a->host, a->port);
 	return true;
