@@ -39,6 +39,12 @@ int scsi_lu_update(struct scsi_lu *lu, const struct scsi_lu_conf *conf);
 /* Gives an LU without device its device, or takes it away (dev NULL): drains first. */
 int scsi_lu_set_dev(struct scsi_lu *lu, struct be_dev *dev);
 /*
+ * Takes the device away to make way for another that scsi_lu_set_dev() brings in a moment: commands
+ * end in BUSY, and new settings are shown together with the device, so that a running initiator sees
+ * nothing else. scsi_lu_set_dev(lu, NULL), or settings with `gone`, say that none will come.
+ */
+void scsi_lu_swap_dev(struct scsi_lu *lu);
+/*
  * The LU is no longer in any published model: aborts what is under way, waits for it on every core,
  * closes the channels and the device, frees all.
  */

@@ -32,7 +32,9 @@ new_store(struct plan_op *op)
 {
 	struct m_lun *l = op->new;
 
-	if (scsi_lu_dev(l->lu))
+	if (op->dev)
+		scsi_lu_swap_dev(l->lu);
+	else
 		scsi_lu_set_dev(l->lu, NULL);
 	if (new_settings(l) || !op->dev || scsi_lu_set_dev(l->lu, op->dev) == 0) {
 		op->dev = scsi_lu_dev(l->lu) ? NULL : op->dev;
@@ -40,9 +42,11 @@ new_store(struct plan_op *op)
 		snprintf(l->trouble, sizeof(l->trouble), "the logical unit does not take the backing store");
 		new_settings(l);
 	}
-	if (op->dev)
-		be_dev_close(op->dev);
+	if (!op->dev)
+		return;
+	be_dev_close(op->dev);
 	op->dev = NULL;
+	scsi_lu_set_dev(l->lu, NULL);
 }
 
 static void

@@ -231,7 +231,9 @@ take_stores(struct plan *p, const struct m_lun *for_lun)
 		other = m_kv(old->conf.kv, "path");
 		if (!other || strcmp(other, path) != 0)
 			continue;
-		if (scsi_lu_set_dev(old->lu, NULL))
+		if (op->new)
+			scsi_lu_swap_dev(old->lu);
+		else if (scsi_lu_set_dev(old->lu, NULL))
 			return -1;
 		op->taken = true;
 	}

@@ -128,10 +128,8 @@ scsi_io_start(struct gw_cmd *cmd, uint8_t op, uint8_t flags, uint64_t off, uint6
 	struct be_io *io = &cmd->io;
 
 	/* The view may have changed since the CDB was checked. */
-	if (v->medium != MEDIUM_READY) {
-		scsi_check(cmd, scsi_medium_sense(v));
+	if (!scsi_check_medium(cmd))
 		return false;
-	}
 	if (!gw_range_ok(off, len, v->nblk << v->shift)) {
 		scsi_check(cmd, SENSE_LBA_RANGE);
 		return false;

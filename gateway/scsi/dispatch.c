@@ -106,9 +106,9 @@ check_state(struct gw_cmd *cmd)
 	if (!cmd->lu)
 		return true;
 	v = scsi_view_of(cmd);
-	if (cmd->op->flags & OP_MEDIUM)
-		sense = scsi_medium_sense(v);
-	if (!sense && (cmd->op->flags & OP_WRITES)) {
+	if ((cmd->op->flags & OP_MEDIUM) && !scsi_check_medium(cmd))
+		return false;
+	if (cmd->op->flags & OP_WRITES) {
 		if (v->conf.readonly)
 			sense = SENSE_WRITE_PROTECTED;
 		else if (v->swp)
@@ -248,15 +248,14 @@ static bool
 still_valid(struct gw_cmd *cmd)
 {
 	const struct scsi_view *v;
-	uint32_t sense;
 
 	if (!cmd->lu)
 		return true;
 	v = scsi_view_of(cmd);
 	if (cmd->op->lba_sz &&
 	    (cmd->blk_shift != v->shift || !gw_range_ok(cmd->lba, cmd->nblk, v->nblk))) {
-		sense = scsi_medium_sense(v);
-		scsi_check(cmd, sense ? sense : SENSE_LBA_RANGE);
+		if (scsi_check_medium(cmd))
+			scsi_check(cmd, SENSE_LBA_RANGE);
 		return false;
 	}
 	return check_reservation(cmd) && check_state(cmd);

@@ -106,6 +106,7 @@ struct update {
 	const struct scsi_lu_conf *conf;
 	struct be_dev *dev;
 	uint64_t size;
+	bool swapping; /* dev is NULL for a moment only */
 };
 
 static bool
@@ -123,17 +124,18 @@ static uint32_t
 attentions(const struct scsi_view *was, const struct scsi_view *now)
 {
 	/* A cache that comes or goes with its device is told by 28/00. */
-	bool cache = was->dev && now->dev && was->wce != now->wce;
+	bool cache = (was->dev || was->swap) && now->dev && was->wce != now->wce;
+	bool was_ready = was->medium == MEDIUM_READY || was->medium == MEDIUM_SWAP;
 	uint32_t ua = 0;
 
 	if (cache || was->d_sense != now->d_sense || was->swp != now->swp ||
 	    was->conf.readonly != now->conf.readonly)
 		ua |= 1u << UA_MODE;
-	if (now->medium == MEDIUM_READY && was->medium == MEDIUM_READY &&
+	if (now->medium == MEDIUM_READY && was_ready &&
 	    (was->nblk != now->nblk || was->shift != now->shift || was->lbppbe != now->lbppbe ||
 	     was->conf.lowest_aligned != now->conf.lowest_aligned))
 		ua |= 1u << UA_CAPACITY;
-	if (now->medium == MEDIUM_READY && was->medium != MEDIUM_READY)
+	if (now->medium == MEDIUM_READY && !was_ready)
 		ua |= 1u << UA_MEDIUM;
 	if (identity_differs(&was->conf, &now->conf))
 		ua |= 1u << UA_INQUIRY;
@@ -158,6 +160,13 @@ take_conf(struct scsi_view *next, const struct scsi_lu_conf *conf, bool new_dev)
 		next->swp = defaults.swp;
 }
 
+/* New settings are shown together with the device. */
+static bool
+is_swap(const struct scsi_view *v)
+{
+	return v->swap || v->medium == MEDIUM_READY;
+}
+
 static bool
 edit_update(struct scsi_change *ch, struct scsi_view *next)
 {
@@ -165,6 +174,12 @@ edit_update(struct scsi_change *ch, struct scsi_view *next)
 	bool new_dev = next->dev != u->dev;
 
 	next->dev = u->dev;
+	if (u->swapping && !u->dev && !u->conf->gone && is_swap(next)) {
+		next->swap = true;
+		scsi_view_derive(next, 0);
+		return true;
+	}
+	next->swap = false;
 	if (new_dev)
 		next->ejected = false;
 	take_conf(next, u->conf, new_dev);
@@ -176,8 +191,11 @@ edit_update(struct scsi_change *ch, struct scsi_view *next)
 static void
 update(struct scsi_lu *lu, const struct scsi_lu_conf *conf, struct be_dev *dev, uint64_t size)
 {
-	struct update u = {
-	    .ch = {.lu = lu, .edit = edit_update}, .conf = conf, .dev = dev, .size = size};
+	struct update u = {.ch = {.lu = lu, .edit = edit_update},
+			   .conf = conf,
+			   .dev = dev,
+			   .size = size,
+			   .swapping = lu->swapping};
 
 	scsi_change_sync(&u.ch);
 }
@@ -278,23 +296,41 @@ drain(struct scsi_lu *lu, bool abort)
 	gw_tour_sync(&d.tour, drain_visit);
 }
 
+static void
+take_dev(struct scsi_lu *lu)
+{
+	update(lu, &lu->conf, NULL, 0);
+	drain(lu, false);
+	be_dev_close(lu->dev);
+	lu->dev = NULL;
+	lu->size = 0;
+}
+
 int
 scsi_lu_set_dev(struct scsi_lu *lu, struct be_dev *dev)
 {
-	struct be_dev *old = lu->dev;
+	bool swapped = lu->swapping;
 
 	if (dev && !fits(&lu->conf, dev))
 		return -EINVAL;
-	if (old) {
-		update(lu, &lu->conf, NULL, 0);
-		drain(lu, false);
-		be_dev_close(old);
-	}
+	lu->swapping = dev && lu->dev;
+	if (lu->dev)
+		take_dev(lu);
+	lu->swapping = false;
 	lu->dev = dev;
 	lu->size = dev ? be_dev_size(dev) : 0;
-	if (dev)
+	if (dev || swapped)
 		update(lu, &lu->conf, dev, lu->size);
 	return 0;
+}
+
+void
+scsi_lu_swap_dev(struct scsi_lu *lu)
+{
+	if (!lu->dev)
+		return;
+	lu->swapping = true;
+	take_dev(lu);
 }
 
 /* End. */

@@ -58,7 +58,8 @@ enum scsi_medium {
 	MEDIUM_NONE,
 	MEDIUM_EJECTED,
 	MEDIUM_OFFLINE,
-	MEDIUM_GONE
+	MEDIUM_GONE,
+	MEDIUM_SWAP /* another device is on its way: BUSY */
 };
 
 /* What all cores know of an LU; constant while a core may read it, replaced by a scsi_change. */
@@ -71,8 +72,10 @@ struct scsi_view {
 	uint8_t medium;  /* enum scsi_medium */
 	uint8_t lbppbe;
 	bool ejected;
+	bool swap; /* no device, but all else stays as it was until there is another */
 	bool wce, d_sense, swp; /* current mode parameters */
 	bool lbpme, lbprz;
+	uint32_t unmap_blocks; /* granularity */
 };
 
 /* An LU on one core; home: that core. Counters are read by anyone. */
@@ -104,6 +107,7 @@ struct scsi_lu {
 	uint64_t size;            /* control thread: of the backing store, bytes */
 	struct scsi_lu_conf conf; /* control thread */
 	struct be_dev *dev;       /* control thread */
+	bool swapping;            /* control thread */
 	struct scsi_lu_core core[];
 };
 
@@ -243,7 +247,9 @@ void scsi_check_cdb(struct gw_cmd *cmd, unsigned byte, int bit);
 void scsi_check_param(struct gw_cmd *cmd, unsigned byte, int bit);
 /* The answer for an error of the backend; st is not BE_OK. */
 void scsi_check_be(struct gw_cmd *cmd, uint8_t be_op, uint8_t st, uint64_t lba);
-/* The sense of an LU that is not ready; 0 if it is. */
+/* The status of an LU that is not ready; true if it is. Does not complete the command. */
+bool scsi_check_medium(struct gw_cmd *cmd);
+/* The sense of an LU that is not ready; 0 if it is, or will be in a moment. */
 uint32_t scsi_medium_sense(const struct scsi_view *v);
 
 /* Data and backend (data.c). */

@@ -128,11 +128,28 @@ scsi_check_be(struct gw_cmd *cmd, uint8_t be_op, uint8_t st, uint64_t lba)
 	}
 }
 
+bool
+scsi_check_medium(struct gw_cmd *cmd)
+{
+	const struct scsi_view *v = scsi_view_of(cmd);
+
+	if (v->medium == MEDIUM_READY)
+		return true;
+	if (v->medium == MEDIUM_SWAP) {
+		cmd->status = SAM_BUSY;
+		cmd->in_len = cmd->moved = 0;
+	} else {
+		scsi_check(cmd, scsi_medium_sense(v));
+	}
+	return false;
+}
+
 uint32_t
 scsi_medium_sense(const struct scsi_view *v)
 {
 	switch (v->medium) {
 	case MEDIUM_READY:
+	case MEDIUM_SWAP:
 		return 0;
 	case MEDIUM_EJECTED:
 		return SENSE_TRAY_OPEN;

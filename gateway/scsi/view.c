@@ -11,7 +11,8 @@
 void
 scsi_view_defaults(struct scsi_view *v)
 {
-	v->wce = v->dev && v->dev->volatile_cache && v->conf.write_cache;
+	if (!v->swap)
+		v->wce = v->dev && v->dev->volatile_cache && v->conf.write_cache;
 	v->d_sense = v->conf.descriptor_sense;
 	v->swp = v->conf.swp;
 }
@@ -45,11 +46,16 @@ physical_exponent(const struct scsi_view *v)
 void
 scsi_view_derive(struct scsi_view *v, uint64_t bytes)
 {
+	if (v->swap) {
+		v->medium = MEDIUM_SWAP;
+		return;
+	}
 	v->shift = v->conf.block_size ? (uint8_t)__builtin_ctz(v->conf.block_size) : 9;
 	v->nblk = v->dev ? bytes >> v->shift : 0;
 	v->lbppbe = physical_exponent(v);
 	v->lbpme = v->conf.thin && v->dev && v->dev->unmap_align > 0;
 	v->lbprz = v->lbpme && v->dev->unmap_zeroes;
+	v->unmap_blocks = v->lbpme ? GW_MAX(v->dev->unmap_align >> v->shift, 1u) : 0;
 	v->conf.readonly |= v->dev && v->dev->ro;
 	if (!v->dev || !v->dev->volatile_cache)
 		v->wce = false;

@@ -94,8 +94,7 @@ fill_limits(const struct gw_cmd *cmd, uint8_t *b)
 	if (v->lbpme) {
 		gw_put_be32(b + 16, UINT32_MAX);
 		gw_put_be32(b + 20, SCSI_UNMAP_DESC_MAX);
-		gran = v->dev ? v->dev->unmap_align >> v->shift : 0;
-		gw_put_be32(b + 24, GW_MAX(gran, 1u));
+		gw_put_be32(b + 24, v->unmap_blocks);
 		gw_put_be32(b + 28, 0x80000000); /* UGAVALID, alignment 0 */
 	}
 	gw_put_be64(b + 32, SCSI_WS_BLOCKS_MAX);

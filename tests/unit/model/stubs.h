@@ -160,6 +160,12 @@ scsi_lu_set_dev(struct scsi_lu *lu, struct be_dev *dev)
 }
 
 void
+scsi_lu_swap_dev(struct scsi_lu *lu)
+{
+	scsi_lu_set_dev(lu, NULL);
+}
+
+void
 scsi_lu_free(struct scsi_lu *lu)
 {
 	if (lu->dev)

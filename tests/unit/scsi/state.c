@@ -324,6 +324,64 @@ START_TEST(device_comes_and_goes)
 }
 END_TEST
 
+/* Another device under running commands: BUSY meanwhile, and nothing else. */
+START_TEST(device_is_swapped)
+{
+	struct scsi_lu_conf conf = rig_conf(1);
+	uint8_t block[512] = {1};
+	struct rig_cmd *w, *r;
+	struct be_dev *dev;
+
+	ck_assert_uint_eq(rig_in(s.b, 1, READ), 0);
+	w = rig_start(s.a, 1, "2a 00 00 00 00 00 00 00 01", GW_DIR_OUT, 512);
+	rig.hold = true;
+	r = rig_start(s.b, 1, READ, GW_DIR_IN, 512);
+	rig_exec(r, NULL, 0);
+	rig.hold = false;
+	scsi_lu_swap_dev(s.disk);
+	ck_assert_ptr_null(scsi_lu_dev(s.disk));
+	ck_assert_uint_eq(rig.chans, 0);
+	ck_assert_uint_eq(rig_result(r), 0);
+	rig_exec(w, block, 512);
+	rig_run();
+	ck_assert_uint_eq(rig_result(w), SAM_BUSY);
+	ck_assert_uint_eq(rig_in(s.b, 1, READ), SAM_BUSY);
+	ck_assert_uint_eq(rig_none(s.b, 1, TUR), SAM_BUSY);
+	ck_assert_uint_eq(rig_in(s.b, 1, "25"), SAM_BUSY);
+	ck_assert_uint_eq(rig_in(s.b, 1, "12 01 b0 00 ff"), 0);
+	/* Settings in between are not shown yet. */
+	conf.online = false;
+	ck_assert_int_eq(scsi_lu_update(s.disk, &conf), 0);
+	conf.online = true;
+	ck_assert_int_eq(scsi_lu_update(s.disk, &conf), 0);
+	ck_assert_uint_eq(rig_none(s.b, 1, TUR), SAM_BUSY);
+	dev = rig_dev_new(RIG_BLOCKS * 512, true);
+	ck_assert_int_eq(scsi_lu_set_dev(s.disk, dev), 0);
+	ck_assert_uint_eq(rig_none(s.a, 1, TUR), 0);
+	ck_assert_uint_eq(rig_in(s.b, 1, READ), 0);
+	/* One of another size tells so; one without cache does. */
+	scsi_lu_swap_dev(s.disk);
+	dev = rig_dev_new(51200, true);
+	dev->volatile_cache = false;
+	ck_assert_int_eq(scsi_lu_set_dev(s.disk, dev), 0);
+	ck_assert_uint_eq(rig_none(s.a, 1, TUR), UA(0x2a01));
+	ck_assert_uint_eq(rig_none(s.a, 1, TUR), UA(0x2a09));
+	ck_assert_uint_eq(rig_none(s.a, 1, TUR), 0);
+	/* None comes. */
+	scsi_lu_swap_dev(s.disk);
+	ck_assert_int_eq(scsi_lu_set_dev(s.disk, NULL), 0);
+	ck_assert_uint_eq(rig_none(s.a, 1, TUR), SENSE_NO_MEDIUM);
+	ck_assert_int_eq(scsi_lu_set_dev(s.disk, rig_dev_new(51200, true)), 0);
+	ck_assert_uint_eq(rig_none(s.a, 1, TUR), UA(0x2800));
+	scsi_lu_swap_dev(s.disk);
+	conf.gone = true;
+	ck_assert_int_eq(scsi_lu_update(s.disk, &conf), 0);
+	ck_assert_uint_eq(rig_none(s.a, 1, TUR), SENSE_NOT_READY);
+	rig_free(w);
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(retarget)
 {
 	struct rig_target next = s.rt;
@@ -401,4 +459,4 @@ END_TEST
 RIG_SUITE("scsi/state", setup, teardown, attentions_in_order, new_nexus_sees_power_on, mode_sense,
 	  mode_select_takes_effect, mode_select_refuses_whole, eject_and_prevent, reservations,
 	  reservation_race, reserved_while_data_came, administrator, device_comes_and_goes,
-	  retarget, free_waits)
+	  device_is_swapped,	  retarget, free_waits)
