@@ -59,19 +59,28 @@ set_block_size(json_t *lun, const char *text, struct mgmt_err *err)
 }
 
 static int
-set_medium(json_t *lun, const char *path, struct mgmt_err *err)
+set_new_path(json_t *lun, const char *path, struct mgmt_err *err)
 {
 	json_t *want = json_object_get(lun, "mgmt");
+	const char *type = mgmt_bstype(mgmt_str(want, "bstype", ""));
+
+	if (path && !strcmp(type, "uring") && *path != '/')
+		return mgmt_fail(err, TGT_E_INVALID, "the path \"%s\" does not begin with /", path);
+	if (path && json_object_set_new(want, "path", json_string(path)))
+		return mgmt_fail(err, TGT_E_INVALID, "the path is not valid UTF-8");
+	return 0;
+}
+
+static int
+set_medium(json_t *lun, struct mgmt_err *err)
+{
+	const json_t *want = json_object_get(lun, "mgmt");
 	const char *type = mgmt_bstype(mgmt_str(want, "bstype", ""));
 
 	if (!strcmp(type, "mem") && !mgmt_int(want, "size", 0))
 		return mgmt_fail(err, TGT_E_INVALID,
 				 "a mem logical unit needs its size (--bsopts size=BYTES)");
-	if (path && !strcmp(type, "uring") && *path != '/')
-		return mgmt_fail(err, TGT_E_INVALID, "the path \"%s\" does not begin with /", path);
-	if (path && json_object_set_new(want, "path", json_string(path)))
-		return mgmt_fail(err, TGT_E_INVALID, "the path is not valid UTF-8");
-	if (!path && !strcmp(type, "uring")) {
+	if (!mgmt_str(want, "path", NULL) && !strcmp(type, "uring")) {
 		/* As in tgt: a slot for a medium that comes later. */
 		json_object_set_new(lun, "removable", json_true());
 		json_object_set_new(lun, "online", json_false());
@@ -79,27 +88,52 @@ set_medium(json_t *lun, const char *path, struct mgmt_err *err)
 	return mgmt_lun_backing(lun, err);
 }
 
-static int
-set_new_options(json_t *lun, const struct mgmt_req *r, struct mgmt_err *err)
-{
-	static const struct {
-		const char *name;
-		int (*set)(json_t *lun, const char *value, struct mgmt_err *err);
-	} opt[] = {{"bstype", set_bstype},
+/* The options of tgtadm, in the order in which they need each other. */
+static const struct {
+	const char *name;
+	int (*set)(json_t *lun, const char *value, struct mgmt_err *err);
+} new_options[] = {{"bstype", set_bstype},
 		   {"blocksize", set_block_size},
 		   {"bsoflags", mgmt_lun_set_flags},
 		   {"bsopts", mgmt_lun_set_opts}};
-	const char *size = mgmt_req_arg(r, "size");
 
-	for (unsigned i = 0; i < sizeof(opt) / sizeof(opt[0]); i++) {
-		const char *value = mgmt_req_arg(r, opt[i].name);
+static bool
+is_new_option(const char *name)
+{
+	for (unsigned i = 0; i < sizeof(new_options) / sizeof(new_options[0]); i++) {
+		if (!strcmp(new_options[i].name, name))
+			return true;
+	}
+	return false;
+}
 
-		if (value && opt[i].set(lun, value, err))
+/* What is left of the arguments are parameters: none may be dropped in silence. */
+static int
+set_new_params(json_t *lun, const struct mgmt_req *r, struct mgmt_err *err)
+{
+	const char *value;
+	char name[64];
+
+	for (unsigned i = 0; i < r->nargs; i++) {
+		if (!mgmt_req_split(r->arg[i], name, sizeof(name), &value))
+			return mgmt_fail(err, TGT_E_INVALID, "\"%s\" is not NAME=VALUE", r->arg[i]);
+		if (strcmp(name, "path") && !is_new_option(name) &&
+		    mgmt_lun_set(lun, name, value, err))
 			return -1;
 	}
-	if (size && mgmt_lun_set(lun, "size", size, err))
-		return -1;
-	return set_medium(lun, mgmt_req_arg(r, "path"), err);
+	return 0;
+}
+
+static int
+set_new_options(json_t *lun, const struct mgmt_req *r, struct mgmt_err *err)
+{
+	for (unsigned i = 0; i < sizeof(new_options) / sizeof(new_options[0]); i++) {
+		const char *value = mgmt_req_arg(r, new_options[i].name);
+
+		if (value && new_options[i].set(lun, value, err))
+			return -1;
+	}
+	return set_new_path(lun, mgmt_req_arg(r, "path"), err);
 }
 
 static int
@@ -141,13 +175,16 @@ mgmt_lun_new(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out, st
 		json_decref(lun);
 		return -1;
 	}
-	if (mgmt_change_init(&c) || mgmt_former_use(m, &c, lun) || mgmt_change_set(&c, lun)) {
+	/* An identity that is given with --params counts more than a former one. */
+	if (mgmt_change_init(&c) || mgmt_former_use(m, &c, lun) ||
+	    mgmt_change_set(&c, json_incref(lun))) {
 		rc = mgmt_fail(err, TGT_E_NOMEM, "out of memory");
-	} else {
+	} else if (!set_new_params(lun, r, err) && !set_medium(lun, err)) {
 		snprintf(c.what, sizeof(c.what), "logicalunit new tid=%" PRId32 " lun=%" PRIu64,
 			 r->h.tid, r->h.lun);
 		rc = mgmt_apply(m, &c, err);
 	}
+	json_decref(lun);
 	mgmt_change_fini(&c);
 	return rc;
 }
@@ -216,19 +253,15 @@ mgmt_lun_delete(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out,
 static int
 update_all(json_t *lun, const struct mgmt_req *r, struct mgmt_err *err)
 {
+	const char *value;
 	char name[64];
 
 	if (!r->nargs)
 		return mgmt_fail(err, TGT_E_INVALID, "update needs --params NAME=VALUE,...");
 	for (unsigned i = 0; i < r->nargs; i++) {
-		const char *eq = strchr(r->arg[i], '=');
-		size_t n = eq ? (size_t)(eq - r->arg[i]) : 0;
-
-		if (!n || n >= sizeof(name))
+		if (!mgmt_req_split(r->arg[i], name, sizeof(name), &value))
 			return mgmt_fail(err, TGT_E_INVALID, "\"%s\" is not NAME=VALUE", r->arg[i]);
-		memcpy(name, r->arg[i], n);
-		name[n] = '\0';
-		if (mgmt_lun_set(lun, name, eq + 1, err))
+		if (mgmt_lun_set(lun, name, value, err))
 			return -1;
 	}
 	return 0;

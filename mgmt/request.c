@@ -10,26 +10,29 @@
 struct verb {
 	mgmt_op_fn *fn;
 	bool needs_gateway;
+	const char *args; /* names of the arguments, each behind a space; NULL: fn looks at them */
 };
+
+#define ACL_ARGS " initiator-address initiator-name"
 
 static const struct verb verbs[TGT_MODE_MAX][TGT_OP_MAX] = {
     [TGT_SYSTEM] = {[TGT_SHOW] = {mgmt_system_show, false},
 		    [TGT_UPDATE] = {mgmt_system_update, true},
 		    [TGT_STAT] = {mgmt_stat, false},
 		    [TGT_DELETE] = {mgmt_system_delete, false}},
-    [TGT_TARGET] = {[TGT_NEW] = {mgmt_target_new, true},
+    [TGT_TARGET] = {[TGT_NEW] = {mgmt_target_new, true, " targetname"},
 		    [TGT_DELETE] = {mgmt_target_delete, true},
 		    [TGT_SHOW] = {mgmt_target_show, false},
-		    [TGT_BIND] = {mgmt_target_bind, true},
-		    [TGT_UNBIND] = {mgmt_target_unbind, true},
+		    [TGT_BIND] = {mgmt_target_bind, true, ACL_ARGS},
+		    [TGT_UNBIND] = {mgmt_target_unbind, true, ACL_ARGS},
 		    [TGT_UPDATE] = {mgmt_target_update, true},
 		    [TGT_STAT] = {mgmt_stat, false}},
     [TGT_LUN] = {[TGT_NEW] = {mgmt_lun_new, true},
 		 [TGT_DELETE] = {mgmt_lun_delete, true},
 		 [TGT_UPDATE] = {mgmt_lun_update, true},
 		 [TGT_STAT] = {mgmt_stat, false}},
-    [TGT_PORTAL] = {[TGT_NEW] = {mgmt_portal_new, true},
-		    [TGT_DELETE] = {mgmt_portal_delete, true},
+    [TGT_PORTAL] = {[TGT_NEW] = {mgmt_portal_new, true, " portal advertise"},
+		    [TGT_DELETE] = {mgmt_portal_delete, true, " portal advertise"},
 		    [TGT_SHOW] = {mgmt_portal_show, false}},
     [TGT_LLD] = {[TGT_START] = {mgmt_lld_start, false},
 		 [TGT_STOP] = {mgmt_lld_stop, false},
@@ -38,11 +41,11 @@ static const struct verb verbs[TGT_MODE_MAX][TGT_OP_MAX] = {
     [TGT_CONN] = {[TGT_SHOW] = {mgmt_conn_show, false},
 		  [TGT_DELETE] = {mgmt_conn_delete, true},
 		  [TGT_STAT] = {mgmt_stat, false}},
-    [TGT_ACCOUNT] = {[TGT_NEW] = {mgmt_account_new, true},
-		     [TGT_DELETE] = {mgmt_account_delete, true},
+    [TGT_ACCOUNT] = {[TGT_NEW] = {mgmt_account_new, true, " user password"},
+		     [TGT_DELETE] = {mgmt_account_delete, true, " user"},
 		     [TGT_SHOW] = {mgmt_account_show, false},
-		     [TGT_BIND] = {mgmt_account_bind, true},
-		     [TGT_UNBIND] = {mgmt_account_unbind, true}},
+		     [TGT_BIND] = {mgmt_account_bind, true, " user"},
+		     [TGT_UNBIND] = {mgmt_account_unbind, true, " user"}},
 };
 
 long
@@ -123,17 +126,23 @@ mgmt_req_arg(const struct mgmt_req *r, const char *name)
 }
 
 bool
-mgmt_req_pair(const struct mgmt_req *r, char *name, size_t name_size, const char **value)
+mgmt_req_split(const char *arg, char *name, size_t name_size, const char **value)
 {
-	const char *eq = strchr(r->text, '=');
-	size_t n = eq ? (size_t)(eq - r->text) : 0;
+	const char *eq = strchr(arg, '=');
+	size_t n = eq ? (size_t)(eq - arg) : 0;
 
 	if (!n || n >= name_size)
 		return false;
-	memcpy(name, r->text, n);
+	memcpy(name, arg, n);
 	name[n] = '\0';
 	*value = eq + 1;
 	return true;
+}
+
+bool
+mgmt_req_pair(const struct mgmt_req *r, char *name, size_t name_size, const char **value)
+{
+	return mgmt_req_split(r->text, name, name_size, value);
 }
 
 bool
@@ -152,6 +161,28 @@ check_driver(const struct mgmt *m, const struct mgmt_req *r, struct mgmt_err *er
 	return 0;
 }
 
+/*
+ * A comma in a value cuts it, for the protocol has no quotes: half a password must not become an
+ * account's secret. What is cut off may be a secret too, so it is not told.
+ */
+static int
+check_args(const struct verb *v, const struct mgmt_req *r, struct mgmt_err *err)
+{
+	for (unsigned i = 0; v->args && i < r->nargs; i++) {
+		const char *value, *at;
+		char name[64] = " ";
+
+		if (mgmt_req_split(r->arg[i], name + 1, sizeof(name) - 1, &value) &&
+		    (at = strstr(v->args, name)) && strchr(" ", at[strlen(name)]))
+			continue;
+		return mgmt_fail(err, TGT_E_INVALID,
+				 "mode %s operation %s does not take one of the arguments "
+				 "(a value cannot have a comma)",
+				 tgt_mode_name(r->h.mode), tgt_op_name(r->h.op));
+	}
+	return 0;
+}
+
 int
 mgmt_req_run(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out, struct mgmt_err *err)
 {
@@ -162,7 +193,7 @@ mgmt_req_run(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out, st
 	if (!v->fn)
 		return mgmt_fail(err, TGT_E_INVALID, "mode %s has no operation %s",
 				 tgt_mode_name(r->h.mode), tgt_op_name(r->h.op));
-	if (v->fn(m, r, out, err))
+	if (check_args(v, r, err) || v->fn(m, r, out, err))
 		return -1;
 	if (out->failed)
 		return mgmt_fail(err, TGT_E_NOMEM, "out of memory");

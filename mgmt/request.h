@@ -33,6 +33,8 @@ int mgmt_req_parse(const void *buf, size_t size, struct mgmt_req *r, struct mgmt
 
 /* The value of the last argument of that name, NULL if it was not given. */
 const char *mgmt_req_arg(const struct mgmt_req *r, const char *name);
+/* Cuts "NAME=VALUE" at its first '='. False without one, or without a name that fits. */
+bool mgmt_req_split(const char *arg, char *name, size_t name_size, const char **value);
 /* For `-n NAME -v VALUE`: cuts the payload at its first '='. False without one. */
 bool mgmt_req_pair(const struct mgmt_req *r, char *name, size_t name_size, const char **value);
 

@@ -166,6 +166,53 @@ START_TEST(a_refused_change_leaves_nothing)
 }
 END_TEST
 
+START_TEST(nothing_of_a_request_is_dropped)
+{
+	static const struct {
+		uint32_t mode, op;
+		const char *text;
+	} t[] = {{TGT_ACCOUNT, TGT_NEW, "user=joe,password=half,a password"},
+		 {TGT_ACCOUNT, TGT_NEW, "user=joe,password=half,pass=word"},
+		 {TGT_ACCOUNT, TGT_NEW, "user=joe,password=half,passwor=d"},
+		 {TGT_TARGET, TGT_NEW, "targetname=iqn.x:a,b"},
+		 {TGT_TARGET, TGT_BIND, "initiator-address=ALL,initiator-nam=iqn.x:b"},
+		 {TGT_PORTAL, TGT_NEW, "portalOps portal=192.0.2.1,prot=192.0.2.2,"},
+		 {TGT_LUN, TGT_NEW, "path=/a,b"},
+		 {TGT_LUN, TGT_NEW, "path=/a,targetOps bogus=1,"},
+		 {TGT_LUN, TGT_NEW, "bstype=mem,targetOps size=0,"},
+		 {TGT_LUN, TGT_NEW, "path=/a,targetOps readonly=2,"}};
+	struct mgmt m;
+	json_t *obj;
+
+	ck_assert_int_eq(mgmt_init(&m, NULL, "/nowhere", &err), 0);
+	m.link.fake = gateway;
+	ck_assert_int_eq(run(&m, TGT_TARGET, TGT_NEW, "targetname=iqn.x:c"), 0);
+	lun = 1;
+	for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		size_t n = json_object_size(m.model.objects);
+
+		ck_assert_msg(run(&m, t[i].mode, t[i].op, t[i].text) == -1, "%s", t[i].text);
+		ck_assert_int_eq(err.tgt, TGT_E_INVALID);
+		ck_assert_ptr_null(strstr(err.text, "a password"));
+		ck_assert_uint_eq(json_object_size(m.model.objects), n);
+	}
+	ck_assert_int_eq(
+	    run(&m, TGT_LUN, TGT_NEW, "path=/a,bsopts=size=1m,targetOps readonly=1,scsi_sn=X,"), 0);
+	obj = mgmt_model_lun(&m.model, 1, 1);
+	ck_assert(mgmt_bool(obj, "readonly", false));
+	ck_assert_str_eq(mgmt_str(obj, "serial", ""), "X");
+	/* A former identity is used, and what is given with it counts more. */
+	ck_assert_int_eq(run(&m, TGT_LUN, TGT_DELETE, ""), 0);
+	ck_assert_int_eq(run(&m, TGT_LUN, TGT_NEW, "path=/a,targetOps scsi_id=Y,"), 0);
+	obj = mgmt_model_lun(&m.model, 1, 1);
+	ck_assert_str_eq(mgmt_str(obj, "serial", ""), "X");
+	ck_assert_str_eq(mgmt_str(obj, "scsi_id", ""), "Y");
+	ck_assert(!mgmt_bool(obj, "readonly", false));
+	lun = TGT_NO_LUN;
+	mgmt_fini(&m);
+}
+END_TEST
+
 START_TEST(the_gateway_is_told_only_what_it_can_see)
 {
 	struct mgmt m;
@@ -232,6 +279,7 @@ main(void)
 	tcase_add_test(tc, mode_and_operation_out_of_range);
 	tcase_add_test(tc, name_and_value_keep_commas);
 	tcase_add_test(tc, a_refused_change_leaves_nothing);
+	tcase_add_test(tc, nothing_of_a_request_is_dropped);
 	tcase_add_test(tc, the_gateway_is_told_only_what_it_can_see);
 	tcase_add_test(tc, identities_of_the_dead_are_bounded);
 	tcase_set_timeout(tc, 60);
