@@ -156,10 +156,21 @@ ask_gateway(struct mgmt *m, const struct mgmt_change *c, struct mgmt_err *err)
 	return 0;
 }
 
-/* The portals in use by default become stored ones when the administrator changes any portal. */
+bool
+mgmt_portals_kept(const struct mgmt *m)
+{
+	return mgmt_bool(json_object_get(mgmt_model_get(&m->model, "system"), "mgmt"), "portals",
+			 false);
+}
+
+/*
+ * The portals in use by default become stored ones when the administrator changes any portal. The
+ * mark says so even when the last one is deleted: what was closed stays closed after a restart.
+ */
 static int
 keep_default_portals(struct mgmt *m, struct mgmt_change *c)
 {
+	json_t *sys, *mark;
 	const char *key;
 	json_t *obj;
 	bool portals = false;
@@ -168,8 +179,14 @@ keep_default_portals(struct mgmt *m, struct mgmt_change *c)
 		portals |= !strncmp(key, "portal:", 7);
 	json_object_foreach (c->del, key, obj)
 		portals |= !strncmp(key, "portal:", 7);
-	if (!portals)
+	if (!portals || mgmt_portals_kept(m))
 		return 0;
+	sys = mgmt_change_edit(c, &m->model, "system");
+	mark = sys ? json_object_get(sys, "mgmt") : NULL;
+	if (sys && !mark)
+		json_object_set_new(sys, "mgmt", mark = json_object());
+	if (json_object_set_new(mark, "portals", json_true()))
+		return -1;
 	json_object_foreach (m->model.objects, key, obj) {
 		bool is_default = mgmt_bool(json_object_get(obj, "mgmt"), "volatile", false);
 

@@ -27,10 +27,12 @@ int mgmt_init(struct mgmt *m, struct mgmt_store *store, const char *gateway_path
 void mgmt_fini(struct mgmt *m);
 
 /*
- * A portal for the time that no portal is stored: it is stored with the first change of portals.
+ * A portal for the time before portals are changed: it is stored with the first change of portals.
  * addr is "ADDR:PORT" as for `--op new --mode portal`.
  */
 int mgmt_default_portal(struct mgmt *m, const char *addr, struct mgmt_err *err);
+/* True from the first change of portals on, even if none is left. */
+bool mgmt_portals_kept(const struct mgmt *m);
 
 /* Sends the whole wanted configuration; logs what the gateway could not open. */
 int mgmt_push_all(struct mgmt *m, struct mgmt_err *err);

@@ -36,7 +36,7 @@ static const char usage[] =
     "answers lgtadm and tgtadm.\n\n"
     "  -f, --foreground         do not become a daemon\n"
     "  -C, --control-port NUM   number of the control socket (0)\n"
-    "      --portal ADDR:PORT   listen there while no portal is stored ([::]:3260);\n"
+    "      --portal ADDR:PORT   listen there until portals are changed ([::]:3260);\n"
     "                           may be given several times\n"
     "  -d, --debug              log more\n"
     "  -V, --version            print the version\n"
@@ -134,9 +134,9 @@ default_portals(struct mgmt *m, const struct options *o, struct mgmt_err *err)
 {
 	int stored = stored_portals(m);
 
-	if (stored) {
+	if (stored || mgmt_portals_kept(m)) {
 		if (o->nportal)
-			gw_info("--portal is not used: there are stored portals n=%d", stored);
+			gw_info("--portal is not used: portals are stored n=%d", stored);
 		return 0;
 	}
 	for (unsigned i = 0; i < o->nportal; i++) {

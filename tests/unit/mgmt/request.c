@@ -213,6 +213,26 @@ START_TEST(nothing_of_a_request_is_dropped)
 }
 END_TEST
 
+START_TEST(a_closed_portal_stays_closed)
+{
+	struct mgmt m;
+
+	ck_assert_int_eq(mgmt_init(&m, NULL, "/nowhere", &err), 0);
+	m.link.fake = gateway;
+	m.synced = true;
+	ck_assert_int_eq(mgmt_default_portal(&m, "[::]:3260", &err), 0);
+	ck_assert_int_eq(run(&m, TGT_TARGET, TGT_NEW, "targetname=iqn.x:a"), 0);
+	ck_assert(!mgmt_portals_kept(&m));
+	ck_assert_int_eq(run(&m, TGT_PORTAL, TGT_DELETE, "portal=[::]:3260"), 0);
+	ck_assert_ptr_null(mgmt_model_get(&m.model, "portal:[::]:3260"));
+	ck_assert(mgmt_portals_kept(&m));
+	ck_assert_ptr_null(strstr(last_params, "system"));
+	ck_assert_int_eq(run(&m, TGT_PORTAL, TGT_NEW, "portal=127.0.0.1:3260"), 0);
+	ck_assert(mgmt_portals_kept(&m));
+	mgmt_fini(&m);
+}
+END_TEST
+
 START_TEST(the_gateway_is_told_only_what_it_can_see)
 {
 	struct mgmt m;
@@ -280,6 +300,7 @@ main(void)
 	tcase_add_test(tc, name_and_value_keep_commas);
 	tcase_add_test(tc, a_refused_change_leaves_nothing);
 	tcase_add_test(tc, nothing_of_a_request_is_dropped);
+	tcase_add_test(tc, a_closed_portal_stays_closed);
 	tcase_add_test(tc, the_gateway_is_told_only_what_it_can_see);
 	tcase_add_test(tc, identities_of_the_dead_are_bounded);
 	tcase_set_timeout(tc, 60);
