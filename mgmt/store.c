@@ -87,8 +87,9 @@ make_dir(const char *dir, struct mgmt_err *err)
 	return 0;
 }
 
+/* The format of the store, 0 for a new one; -1 with err. */
 static int
-check_version(struct mgmt_store *s, struct mgmt_err *err)
+read_version(struct mgmt_store *s, struct mgmt_err *err)
 {
 	sqlite3_stmt *q = NULL;
 	int have;
@@ -105,7 +106,7 @@ check_version(struct mgmt_store *s, struct mgmt_err *err)
 		return mgmt_fail(err, TGT_E_UNKNOWN,
 				 "the configuration store has format %d, this program knows %d",
 				 have, SCHEMA_VERSION);
-	return 0;
+	return have;
 }
 
 int
@@ -118,7 +119,7 @@ mgmt_store_open(const char *dir, struct mgmt_store **out, struct mgmt_err *err)
 	struct mgmt_store *s;
 	char path[PATH_MAX + 32];
 	mode_t old;
-	int rc;
+	int rc, version = 0;
 
 	if (make_dir(dir, err))
 		return -1;
@@ -132,12 +133,13 @@ mgmt_store_open(const char *dir, struct mgmt_store **out, struct mgmt_err *err)
 		sqlite3_busy_timeout(s->db, 1000);
 		rc = sqlite3_exec(s->db, pragmas, NULL, NULL, NULL);
 	}
-	if (rc == SQLITE_OK && check_version(s, err)) {
+	if (rc == SQLITE_OK && (version = read_version(s, err)) < 0) {
 		umask(old);
 		mgmt_store_close(s);
 		return -1;
 	}
-	if (rc == SQLITE_OK)
+	/* A store that is there is not written: on a full disk the daemon must start all the same. */
+	if (rc == SQLITE_OK && version < SCHEMA_VERSION)
 		rc = sqlite3_exec(s->db, schema, NULL, NULL, NULL);
 	umask(old);
 	for (int i = 0; rc == SQLITE_OK && i < STMT_MAX; i++)

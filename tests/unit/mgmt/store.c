@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <check.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "mgmt/store.h"
@@ -67,6 +69,32 @@ START_TEST(only_commits_survive)
 	ck_assert_int_eq(mgmt_store_open(dir, &s, &err), 0);
 	ck_assert_int_eq(mgmt_model_init(&m), 0);
 	ck_assert_int_eq(mgmt_store_load(s, &m, &err), 0);
+	ck_assert_str_eq(mgmt_str(mgmt_model_get(&m, "account:a"), "secret", ""), "secret1");
+	mgmt_model_fini(&m);
+	mgmt_store_close(s);
+}
+END_TEST
+
+START_TEST(a_full_disk_does_not_keep_the_store_shut)
+{
+	struct mgmt_store *s;
+	struct mgmt_model m;
+	struct rlimit was, none;
+
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &was), 0);
+	ck_assert_int_eq(mgmt_store_open(dir, &s, &err), 0);
+	ck_assert_int_eq(mgmt_model_init(&m), 0);
+	change(s, &m, 1, true);
+	mgmt_model_fini(&m);
+	mgmt_store_close(s);
+
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = was.rlim_max};
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+	ck_assert_int_eq(mgmt_store_open(dir, &s, &err), 0);
+	ck_assert_int_eq(mgmt_model_init(&m), 0);
+	ck_assert_int_eq(mgmt_store_load(s, &m, &err), 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &was), 0);
 	ck_assert_str_eq(mgmt_str(mgmt_model_get(&m, "account:a"), "secret", ""), "secret1");
 	mgmt_model_fini(&m);
 	mgmt_store_close(s);
@@ -148,6 +176,7 @@ main(void)
 	suite_add_tcase(s, tc);
 	tcase_add_checked_fixture(tc, make, wipe);
 	tcase_add_test(tc, only_commits_survive);
+	tcase_add_test(tc, a_full_disk_does_not_keep_the_store_shut);
 	tcase_add_test(tc, the_last_versions_can_be_had_again);
 	tcase_add_test(tc, a_second_daemon_is_refused);
 	tcase_add_test(tc, a_newer_store_is_refused);
