@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,15 @@ wait_gone(unsigned port)
 	}
 }
 
+/* An answer may take a while; until then everybody could read the password in ps(1). */
+static void
+hide_password(struct adm_opts *o)
+{
+	if (o->password)
+		memset((char *)(uintptr_t)o->password, '*', strlen(o->password));
+	o->password = NULL;
+}
+
 static int
 read_answer(int fd, const struct adm_opts *o)
 {
@@ -143,6 +153,7 @@ main(int argc, char **argv)
 	if (rc >= 0)
 		return rc;
 	n = adm_payload(&o, buf + sizeof(*req), sizeof(buf) - sizeof(*req));
+	hide_password(&o);
 	if (n < 0)
 		return say(EINVAL, "the request is too long", "");
 	req->len = (uint32_t)(sizeof(*req) + (n ? (size_t)n + 1 : 0));
@@ -156,7 +167,7 @@ main(int argc, char **argv)
 	if (fd == -ENOENT || fd == -ECONNREFUSED)
 		return say(ENOTCONN, "can't reach the management daemon", "is it running?");
 	if (fd < 0)
-		return say(-fd == EACCES ? EACCES : ENOTCONN, "can't reach the management daemon",
+		return say(-fd == EACCES ? 1 : ENOTCONN, "can't reach the management daemon",
 			   strerror(-fd));
 	rc = write_all(fd, buf, req->len);
 	if (rc && rc != -EPIPE && rc != -ECONNRESET) {

@@ -382,7 +382,12 @@ def _(lab):
     same((got["p"].returncode, got["p"].stderr), (0, ""))
     need("target:7" in lab.state())
     lab.kill_stub()
+    waits = subprocess.Popen([BUILD + "/lgtadm", *"-m account -o new -u w -p topsecret".split()],
+                             env=lab.env, stderr=subprocess.DEVNULL)
+    with open(f"/proc/{waits.pid}/cmdline", "rb") as f:
+        wait_for(lambda: f.seek(0) or b"-p\0*********\0" in f.read(), "the password is hidden")
     p = lab.adm("-m", "target", "-o", "delete", "-t", 7)
+    same(waits.wait(20), 22)
     same((p.returncode, p.stderr), (22, "lgtadm: the gateway is not running\n"))
     need("Target 7:" in lab.ok("-m", "target", "-o", "show"))
     lab.start_stub()
