@@ -229,7 +229,8 @@ lock_pid_file(void)
 	ssize_t n;
 
 	snprintf(proc.pid_path, sizeof(proc.pid_path), "%s/lichgated.pid", proc.run_dir);
-	proc.pid_fd = open(proc.pid_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	/* Whoever can open it, for reading only even, can hold its lock and keep us from starting. */
+	proc.pid_fd = open(proc.pid_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (proc.pid_fd < 0) {
 		gw_err("cannot open the pid file: path=%s error=\"%s\"", proc.pid_path, strerror(errno));
 		die();
