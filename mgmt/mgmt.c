@@ -118,8 +118,8 @@ log_degraded(const json_t *result)
 	size_t i;
 
 	json_array_foreach (list, i, d)
-		gw_warn("a LUN has no backing store key=%s reason=%s", mgmt_str(d, "key", "?"),
-			mgmt_str(d, "reason", "?"));
+		gw_warn("the gateway cannot serve this yet key=%s reason=\"%s\"",
+			mgmt_str(d, "key", "?"), mgmt_str(d, "reason", "?"));
 }
 
 int
