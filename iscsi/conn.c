@@ -241,6 +241,8 @@ iscsi_task_drop(struct iscsi_task *t)
 static void
 take_down(struct iscsi_conn *c)
 {
+	struct iscsi_task *cut = c->rx.task;
+
 	c->down = true;
 	close(c->fd);
 	c->fd = -1;
@@ -249,6 +251,9 @@ take_down(struct iscsi_conn *c)
 	gw_buf_unwait(&c->buf_waiter);
 	gw_list_del(&c->pool_wait);
 	c->rx.task = NULL;
+	/* The task of a PDU that is cut off may be on no list: refused, or aborted by another. */
+	if (cut)
+		iscsi_task_drop(cut);
 	if (c->rx.chunk)
 		gw_chunk_put(c->rx.chunk);
 	c->rx.chunk = NULL;

@@ -369,6 +369,33 @@ def test_cut_in_the_middle(gw):
         i.close()
 
 
+def logs_in_again(gw, i):
+    """The session's name is free again: nothing of the old one is left that a new login would wait for."""
+    with Initiator(gw.addr, name=i.name) as again:
+        again.isid = i.isid
+        assert again.login(gw.target).bhs[36:38] == b"\0\0"
+
+
+def test_cut_in_the_data_of_a_refused_write(gw):
+    """The write is on no list: neither executing nor waiting for Data-Outs (an LBA that is not there)."""
+    i = attach(gw.addr, gw.target, "ImmediateData=Yes", name="iqn.2026-11.test:cut-refused")
+    i.command(write10(0xFFFFFFF0, 16), write=8192, data=bytes(4096), dsl=8192)
+    time.sleep(0.2)
+    i.close()
+    logs_in_again(gw, i)
+
+
+def test_cut_in_the_data_of_an_aborted_write(gw):
+    i = attach(gw.addr, gw.target, "ImmediateData=Yes", name="iqn.2026-11.test:cut-aborted")
+    i.command(write10(0, 16), write=8192, data=bytes(4096), dsl=8192)
+    time.sleep(0.2)
+    with attach(gw.addr, gw.target, name="iqn.2026-11.test:two") as two:
+        two.tmf(5)
+        assert two.recv().response == 0
+    i.close()
+    logs_in_again(gw, i)
+
+
 def test_random_full_feature_pdus(gw):
     rnd = random.Random(11)
     for n in range(150):
