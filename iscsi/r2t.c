@@ -111,6 +111,14 @@ iscsi_r2t_sequence_done(struct iscsi_task *t)
 		t->seq_end = r2t_off(t, t->r2t_done + 1);
 }
 
+/* Slot or held bytes came free, perhaps from inside the SCSI layer: who waits for them, tries later. */
+static void
+freed(struct iscsi_conn *c)
+{
+	if (!gw_list_empty(&c->parked) && !c->dying)
+		gw_at_kick(c->core, &c->rx_hook);
+}
+
 void
 iscsi_r2t_abort(struct iscsi_task *t)
 {
@@ -127,6 +135,7 @@ iscsi_r2t_abort(struct iscsi_task *t)
 	t->r2t_due = t->r2t_sent;
 	c->held -= t->held;
 	t->held = 0;
+	freed(c);
 }
 
 void
@@ -146,6 +155,7 @@ iscsi_r2t_end(struct iscsi_task *t)
 	c->sess->nslot--;
 	t->slot = -1;
 	t->asked = t->got;
+	freed(c);
 }
 
 bool

@@ -330,7 +330,10 @@ run(struct iscsi_conn *c)
 static void
 rx_hook(struct gw_hook *h)
 {
-	run(gw_container(h, struct iscsi_conn, rx_hook));
+	struct iscsi_conn *c = gw_container(h, struct iscsi_conn, rx_hook);
+
+	iscsi_task_unpark(c);
+	run(c);
 }
 
 static void

@@ -185,6 +185,20 @@ def test_abort_of_a_write_that_waits_for_data(gw):
         assert rsp.status == 0 and data == bytes(512), "an aborted write reached the medium"
 
 
+def test_aborted_writes_make_room_for_those_that_wait(gw):
+    """Two writes fill what a connection may hold for data to come; a third gets its turn when one is aborted."""
+    with attach(gw.addr, gw.target, "ImmediateData=No", "InitialR2T=Yes") as i:
+        large = [i.command(write10(0, 16384), write=8 << 20) for _ in range(2)]
+        assert [i.recv().opcode for _ in large] == [R2T, R2T]
+        waits = i.command(write10(0, 1), write=512)
+        i.nop()
+        assert i.recv().opcode == NOP_IN, "the third write does not wait"
+        i.tmf(1, ref=large[0], refcmdsn=1)
+        got = [i.recv(), i.recv()]
+        assert {TMF_RSP, R2T} == {p.opcode for p in got}
+        assert [p.itt for p in got if p.opcode == R2T] == [waits]
+
+
 def test_lu_reset_is_noticed_by_others(gw):
     with attach(gw.addr, gw.target) as one, attach(gw.addr, gw.target, name="iqn.2026-11.test:two") as two:
         one.tmf(5)
