@@ -85,6 +85,32 @@ iscsi_task_await(struct iscsi_task *t, bool on)
 	}
 }
 
+bool
+iscsi_task_is_ghost(const struct iscsi_task *t)
+{
+	return t->awaiting && t->swallow && !t->answer && !t->tx.queued && t->conn->rx.task != t;
+}
+
+void
+iscsi_task_bury(struct iscsi_task *t)
+{
+	iscsi_task_await(t, false);
+	iscsi_r2t_end(t);
+	iscsi_task_settle(t);
+}
+
+bool
+iscsi_task_bury_one(struct iscsi_conn *c)
+{
+	gw_list_each (t, &c->awaiting, struct iscsi_task, node) {
+		if (!iscsi_task_is_ghost(t))
+			continue;
+		iscsi_task_bury(t);
+		return true;
+	}
+	return false;
+}
+
 static void
 park(struct iscsi_task *t)
 {
@@ -345,7 +371,7 @@ enum iscsi_rx
 iscsi_cmd_begin(struct iscsi_conn *c)
 {
 	struct iscsi_rxq *rx = &c->rx;
-	struct iscsi_task *t = rx->task;
+	struct iscsi_task *t = rx->task, *same;
 	uint8_t reject = check(c, rx->head);
 	enum iscsi_rx v;
 
@@ -360,7 +386,10 @@ iscsi_cmd_begin(struct iscsi_conn *c)
 	if (v != ISCSI_RX_OK || rx->ignore)
 		return v;
 	gw_stat_add(c->sess->nexus.stats.cmd_pdus, 1);
-	if (!reject && iscsi_task_find(c, gw_be32(rx->head + ISCSI_AT_ITT)))
+	same = reject ? NULL : iscsi_task_find(c, gw_be32(rx->head + ISCSI_AT_ITT));
+	if (same && iscsi_task_is_ghost(same))
+		iscsi_task_bury(same);
+	else if (same)
 		reject = ISCSI_REJECT_IN_PROGRESS;
 	if (!reject && iscsi_immediate(rx->head) && c->nimm >= ISCSI_IMM_MAX)
 		reject = ISCSI_REJECT_IMMEDIATE;

@@ -76,15 +76,12 @@ data_out_late(const struct iscsi_conn *c)
  * what they have aborted (11.5.1 lets them, once the abort is answered).
  */
 static void
-forget_zombies(struct iscsi_conn *c)
+bury_old(struct iscsi_conn *c)
 {
 	gw_list_each_safe (t, &c->awaiting, struct iscsi_task, node) {
-		if (!t->swallow || t->answer || c->rx.task == t ||
-		    c->core->now - t->stamp <= ISCSI_DATA_OUT_MS * 1000000ull)
-			continue;
-		iscsi_task_await(t, false);
-		iscsi_r2t_end(t);
-		iscsi_task_settle(t);
+		if (iscsi_task_is_ghost(t) &&
+		    c->core->now - t->stamp > ISCSI_DATA_OUT_MS * 1000000ull)
+			iscsi_task_bury(t);
 	}
 }
 
@@ -106,7 +103,7 @@ tick(struct gw_timer *timer)
 
 	if (c->dying)
 		return;
-	forget_zombies(c);
+	bury_old(c);
 	if (data_out_late(c)) {
 		iscsi_conn_end(c, "it did not send the data of a write");
 		return;

@@ -34,6 +34,7 @@
 #define ISCSI_LOGOUT_MS   10000       /* time to log out after we asked */
 #define ISCSI_RECV_DSL    GW_SEG_MAX  /* largest MaxRecvDataSegmentLength that we declare */
 #define ISCSI_SLOTS       64          /* tasks of a connection with R2Ts outstanding */
+#define ISCSI_GHOSTS_MAX  64          /* aborted tasks beyond the window whose data may come */
 
 struct iscsi_session;
 struct iscsi_task;
@@ -344,6 +345,15 @@ struct iscsi_task *iscsi_task_find(struct iscsi_conn *c, uint32_t itt);
 void iscsi_task_free_data(struct iscsi_task *t);
 /* Frees the task when nothing holds it any more. */
 void iscsi_task_settle(struct iscsi_task *t);
+/*
+ * Aborted, answered as far as it is, and waiting only for data that is dropped: the initiator need not
+ * send it, and may use the task tag anew.
+ */
+bool iscsi_task_is_ghost(const struct iscsi_task *t);
+/* Ends it: what still comes for it is rejected. */
+void iscsi_task_bury(struct iscsi_task *t);
+/* The same for the one that has waited longest; false if there is none. */
+bool iscsi_task_bury_one(struct iscsi_conn *c);
 /* All announced data of the moment is in: execute, ask for more, or answer. */
 void iscsi_task_advance(struct iscsi_task *t);
 /* Puts the task on, or takes it off, the list of those whose data is to come. */

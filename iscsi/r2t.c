@@ -45,8 +45,6 @@ slot_get(struct iscsi_conn *c, struct iscsi_task *t)
 {
 	struct iscsi_session *s = c->sess;
 
-	if (s->nslot == ISCSI_SLOTS)
-		return false;
 	for (unsigned i = 0; i < ISCSI_SLOTS; i++) {
 		if (s->slot[i].task)
 			continue;
@@ -87,7 +85,11 @@ iscsi_r2t_start(struct iscsi_task *t)
 
 		if (!had && c->held > 0 && c->held + t->cmd.data_len > ISCSI_HELD_MAX)
 			return false;
-		if (c->sess->nslot == ISCSI_SLOTS || !iscsi_task_need_buf(t))
+		/* An aborted task with R2Ts out keeps its slot only while nobody needs it. */
+		while (c->sess->nslot == ISCSI_SLOTS)
+			if (!iscsi_task_bury_one(c))
+				return false;
+		if (!iscsi_task_need_buf(t))
 			return false;
 		if (!slot_get(c, t))
 			return false;

@@ -29,6 +29,20 @@ wants_answer(const struct iscsi_task *t)
 	return !t->conn->dying && !t->conn->logout && t->cmd.aborted != GW_ABORT_QUIET;
 }
 
+/*
+ * An aborted task does not keep the window shut for data that its initiator, having aborted it, often
+ * does not send (FastAbort of open-iscsi). How many of them live beside the window is bounded.
+ */
+static void
+give_place(struct iscsi_task *t)
+{
+	struct iscsi_conn *c = t->conn;
+
+	iscsi_task_answered(t);
+	if (c->ntask > c->depth + ISCSI_GHOSTS_MAX)
+		(void)iscsi_task_bury_one(c);
+}
+
 void
 iscsi_respond(struct gw_cmd *cmd)
 {
@@ -45,6 +59,7 @@ iscsi_respond(struct gw_cmd *cmd)
 		abort_data(t);
 	if (!wants_answer(t)) {
 		iscsi_task_free_data(t);
+		give_place(t);
 		iscsi_task_settle(t);
 		return;
 	}

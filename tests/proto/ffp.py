@@ -199,6 +199,42 @@ def test_aborted_writes_make_room_for_those_that_wait(gw):
         assert [p.itt for p in got if p.opcode == R2T] == [waits]
 
 
+def test_tag_of_an_aborted_write_is_free(gw):
+    """An initiator that has aborted a write need not send its data before it uses the tag again."""
+    with attach(gw.addr, gw.target, "ImmediateData=No", "InitialR2T=Yes") as i:
+        itt = i.command(write10(0, 1), write=512)
+        assert i.recv().opcode == R2T
+        i.tmf(1, ref=itt, refcmdsn=i.cmdsn - 1)
+        assert i.recv().opcode == TMF_RSP
+        rsp, _ = i.finish(i.command(bytes(6), itt=itt))
+        assert rsp.opcode == SCSI_RSP and rsp.status == 0
+
+
+def test_aborted_writes_leave_window_and_slots(gw):
+    with attach(gw.addr, gw.target, "ImmediateData=No", "InitialR2T=Yes") as i:
+        rsp, _ = i.finish(i.command(bytes(6)))
+        depth = rsp.maxcmdsn - rsp.expcmdsn + 1
+        for _ in range(3):
+            for lba in range(64):
+                i.command(write10(lba, 1), write=512)
+            assert {i.recv().opcode for _ in range(64)} == {R2T}
+            i.tmf(5)
+            rsp = i.recv()
+            assert rsp.opcode == TMF_RSP and rsp.maxcmdsn - rsp.expcmdsn + 1 == depth
+            i.finish(i.command(bytes(6)))  # the unit attention of the reset
+        check_roundtrip(i, 0, pattern(512))
+
+
+def test_many_aborted_writes_without_their_data(gw):
+    """Unsolicited data that never comes: tasks do not pile up."""
+    with attach(gw.addr, gw.target, "ImmediateData=Yes", "InitialR2T=No") as i:
+        for _ in range(2000):
+            itt = i.command(write10(0, 8), write=4096, data=bytes(512), final=False)
+            i.tmf(1, ref=itt, refcmdsn=i.cmdsn - 1)
+            assert i.recv().opcode == TMF_RSP
+        check_roundtrip(i, 0, pattern(512))
+
+
 def test_lu_reset_is_noticed_by_others(gw):
     with attach(gw.addr, gw.target) as one, attach(gw.addr, gw.target, name="iqn.2026-11.test:two") as two:
         one.tmf(5)
