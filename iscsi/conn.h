@@ -26,7 +26,7 @@
 #include "iscsi/sn.h"
 
 #define ISCSI_RX_BUDGET   64          /* PDUs of one connection in one go */
-#define ISCSI_CTL_MAX     32          /* control PDUs that a connection may have under way */
+#define ISCSI_CTL_MAX     16          /* control PDUs that a connection may have under way */
 #define ISCSI_IMM_MAX     8           /* immediate SCSI commands beside the window */
 #define ISCSI_HELD_MAX    (16u << 20) /* write buffer bytes that wait for a peer's data */
 #define ISCSI_DATA_OUT_MS 60000       /* a peer that does not send its data is dropped */

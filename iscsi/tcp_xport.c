@@ -15,9 +15,12 @@
 #define TASKS_PER_SESSION 32
 #define TASKS_MAX         65536
 #define CTLS_START        256
-#define CTLS_PER_SESSION  4
-#define CTLS_MAX          16384
-#define BATCHES           64
+/* A session that does not read keeps as many of these as it may have: nobody else's. */
+#define CTLS_PER_SESSION    ISCSI_CTL_MAX
+#define CTLS_MAX            (1u << 20)
+#define BATCHES_START       64
+#define BATCHES_PER_SESSION 1
+#define BATCHES_MAX         65536
 #define WAKE_BUDGET       64
 
 /* Connections that wait are looked at in order; one that finds nothing goes to the end again. */
@@ -67,6 +70,7 @@ tcp_core_sessions(struct tcp_core *tc, int change)
 	tc->nsess += (uint32_t)change;
 	pool_upto(&tc->tasks, TASKS_START + tc->nsess * TASKS_PER_SESSION, TASKS_MAX);
 	pool_upto(&tc->ctls, CTLS_START + tc->nsess * CTLS_PER_SESSION, CTLS_MAX);
+	pool_upto(&tc->batches, BATCHES_START + tc->nsess * BATCHES_PER_SESSION, BATCHES_MAX);
 }
 
 static void
@@ -93,7 +97,7 @@ core_new(struct gw_core *core)
 	gw_hook_init(&tc->wake, wake);
 	if (gw_pool_init(&tc->tasks, sizeof(struct iscsi_task), TASKS_START) ||
 	    gw_pool_init(&tc->ctls, sizeof(struct iscsi_ctl), CTLS_START) ||
-	    gw_pool_init(&tc->batches, iscsi_batch_size(), BATCHES) ||
+	    gw_pool_init(&tc->batches, iscsi_batch_size(), BATCHES_START) ||
 	    gw_pool_init(&tc->logins, sizeof(struct iscsi_login_work), TCP_LOGINS)) {
 		core_free(tc);
 		return NULL;

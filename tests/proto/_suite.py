@@ -35,9 +35,9 @@ def neighbour(gw):
         assert rsp.status == 0 and len(data) == 512
 
 
-def run(names):
+def run(names, gateway_args=()):
     failed = 0
-    with lab.Lab() as l:
+    with lab.Lab(gateway_args) as l:
         gw = Gateway(l)
         for name, fn in list(names.items()):
             if not name.startswith("test_"):
