@@ -18,9 +18,9 @@
 #include "iscsi/tcp_xport.h"
 
 #define BACKLOG       1024
-#define CONNS_MAX     16384 /* of all cores */
+#define CONNS_MAX     16384u /* of all cores */
 #define RETRY_MS      100
-#define HALF_OPEN_MAX 4096 /* connections of a core that have not logged in */
+#define HALF_OPEN_MAX 4096u /* connections of a core that have not logged in */
 
 /* Home: `core`; made and freed by the control thread. */
 struct tcp_listener {
@@ -59,7 +59,8 @@ socket_options(int fd)
 static void
 shed(struct tcp_core *tc)
 {
-	if (tc->nconn < tc->nsess + HALF_OPEN_MAX)
+	/* All cores together stay below CONNS_MAX, where nobody is let in any more. */
+	if (tc->nconn < tc->nsess + GW_MIN(HALF_OPEN_MAX, CONNS_MAX / 2 / gw_ncores()))
 		return;
 	gw_list_each (c, &tc->conns, struct iscsi_conn, node) {
 		if (!c->full && !c->dying) {

@@ -257,7 +257,8 @@ step(struct iscsi_conn *c, unsigned *budget)
 
 /*
  * How much to receive: while large solicited data is on its way, no more than the next header, so
- * that the data behind it can be received into its buffer.
+ * that the data behind it can be received into its buffer. During login a PDU's header and then the
+ * rest: who waits for a login's memory must not keep a chunk, of which established sessions live.
  */
 static uint32_t
 recv_max(const struct iscsi_conn *c)
@@ -265,8 +266,10 @@ recv_max(const struct iscsi_conn *c)
 	const struct iscsi_rxq *rx = &c->rx;
 	uint32_t head = ISCSI_BHS_LEN + (c->hdig ? ISCSI_DIGEST_LEN : 0);
 
-	if (c->r2t_bytes < LARGE_R2T)
+	if (c->full && c->r2t_bytes < LARGE_R2T)
 		return 0;
+	if (!c->full && rx->state != ISCSI_AT_HEAD)
+		return rx->left + rx->tail_need - rx->tail_have;
 	if (rx->state == ISCSI_AT_HEAD)
 		return rx->have ? rx->need - rx->have : head;
 	if (rx->state == ISCSI_AT_TAIL)

@@ -56,4 +56,14 @@ def test_reads_whose_data_nobody_reads(gw):
         assert i.finish(i.command(bytes(6)))[0].status == 0
 
 
+def test_logins_that_wait_for_their_turn(gw):
+    """More than there is memory for at once, none goes on: those who are in are not disturbed."""
+    with attach(gw.addr, gw.target) as i, crowd(gw, 64 + 300, login=False) as many:
+        for m in many:
+            m.login_pdu(keys("InitiatorName=" + m.name, "TargetName=" + gw.target, "X-a=" + "a" * 4000),
+                        transit=False)
+        for _ in range(20):
+            assert i.read_blocks(0, 8)[0].status == 0
+
+
 run(globals(), ("--cores", "0"))
