@@ -7,6 +7,7 @@
 #define GW_API_SCSI_DEV_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "gateway/api/backend.h"
@@ -49,6 +50,8 @@ void scsi_lu_swap_dev(struct scsi_lu *lu);
  * closes the channels and the device, frees all.
  */
 void scsi_lu_free(struct scsi_lu *lu);
+/* Many of them, in little more time than one. */
+void scsi_lus_free(struct scsi_lu *const *lus, size_t n);
 /* The backing store's size has changed: new capacity for all, 2A/09 on every nexus. */
 void scsi_lu_resize(struct scsi_lu *lu, uint64_t bytes);
 

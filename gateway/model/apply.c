@@ -86,12 +86,6 @@ count_degraded(const struct plan_op *op)
 }
 
 static void
-bury_lu(void *lu)
-{
-	scsi_lu_free(lu);
-}
-
-static void
 end_old(struct plan_op *op, struct grave *g)
 {
 	struct m_portal *p = op->old;
@@ -112,14 +106,14 @@ end_old(struct plan_op *op, struct grave *g)
 		break;
 	case OP_TARGET:
 		if (t && !op->new) {
-			grave_put(g, bury_lu, t->ctl);
+			grave_put_lu(g, t->ctl);
 			g->snap[g->nsnap++] = t->snap;
 		}
 		grave_put(g, m_target_free, t);
 		break;
 	case OP_LUN:
 		if (l && !op->new)
-			grave_put(g, bury_lu, l->lu);
+			grave_put_lu(g, l->lu);
 		grave_put(g, m_lun_free, l);
 		break;
 	}
@@ -203,9 +197,7 @@ gw_conf_apply(const struct gw_conf_change *chg, struct gw_conf_err *err)
 
 out_undo:
 	if (g) {
-		free(g->item);
-		free(g->snap);
-		free(g);
+		grave_free(g);
 	}
 	build_model_free(m);
 	stage_undo(&p);

@@ -85,7 +85,8 @@ struct grave {
 		void (*bury)(void *);
 		void *body;
 	} *item;
-	uint32_t nitem, room;
+	struct scsi_lu **lu;
+	uint32_t nlu, nitem, room;
 };
 
 /* The current configuration; apply.c. Control thread only. */
@@ -161,7 +162,9 @@ void build_model_free(void *model);
 /* Gives every core that model. */
 void publish(struct gw_model *m);
 struct grave *grave_new(uint32_t items, uint32_t snaps);
+void grave_free(struct grave *g); /* it alone */
 void grave_put(struct grave *g, void (*bury)(void *), void *body);
+void grave_put_lu(struct grave *g, struct scsi_lu *lu);
 /* Buries at once what nobody refers to, waits up to ms for the rest; what remains waits for a sweep. */
 void grave_dig(struct grave *g, uint32_t ms);
 void grave_sweep(void);

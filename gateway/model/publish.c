@@ -86,13 +86,28 @@ grave_new(uint32_t items, uint32_t snaps)
 	gw_list_init(&g->node);
 	g->room = items;
 	g->item = calloc(items + 1, sizeof(*g->item));
+	g->lu = calloc(items + 1, sizeof(struct scsi_lu *));
 	g->snap = calloc(snaps + 1, sizeof(struct gw_target *));
-	if (g->item && g->snap)
+	if (g->item && g->lu && g->snap)
 		return g;
+	grave_free(g);
+	return NULL;
+}
+
+void
+grave_free(struct grave *g)
+{
 	free(g->item);
+	free(g->lu);
 	free(g->snap);
 	free(g);
-	return NULL;
+}
+
+void
+grave_put_lu(struct grave *g, struct scsi_lu *lu)
+{
+	BUG(g->nlu == g->room);
+	g->lu[g->nlu++] = lu;
 }
 
 void
@@ -120,13 +135,12 @@ static void
 fill_in(struct grave *g)
 {
 	gw_list_del(&g->node);
+	scsi_lus_free(g->lu, g->nlu);
 	for (uint32_t i = 0; i < g->nitem; i++)
 		g->item[i].bury(g->item[i].body);
 	for (uint32_t i = 0; i < g->nsnap; i++)
 		build_snap_free(g->snap[i]);
-	free(g->item);
-	free(g->snap);
-	free(g);
+	grave_free(g);
 }
 
 void

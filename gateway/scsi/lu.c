@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Logical units as the control thread makes, changes and ends them. */
+/* Logical units as the control thread makes and changes them. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -52,8 +52,6 @@ fits(const struct scsi_lu_conf *conf, const struct be_dev *dev)
 	return !dev || dev->io_align <= conf->block_size;
 }
 
-static void drained(struct gw_hook *hook);
-
 static void
 init_cores(struct scsi_lu *lu)
 {
@@ -62,7 +60,7 @@ init_cores(struct scsi_lu *lu)
 
 		luc->view = lu->view;
 		luc->lu = lu;
-		gw_hook_init(&luc->drain_hook, drained);
+		gw_hook_init(&luc->drain_hook, scsi_lu_drained);
 	}
 }
 
@@ -224,83 +222,13 @@ scsi_lu_resize(struct scsi_lu *lu, uint64_t bytes)
 	update(lu, &lu->conf, lu->dev, bytes);
 }
 
-/* Draining. */
-
-static bool
-idle(const struct scsi_lu_core *luc)
-{
-	return !gw_stat_get(luc->inflight) && !luc->pins;
-}
-
-static void
-close_chan(struct scsi_lu_core *luc)
-{
-	if (luc->chan)
-		be_chan_close(luc->chan);
-	luc->chan = NULL;
-}
-
-/* From the loop, so that the backend is not closed inside its own done(). */
-static void
-drained(struct gw_hook *hook)
-{
-	struct scsi_lu_core *luc = gw_container(hook, struct scsi_lu_core, drain_hook);
-	struct gw_tour *t = luc->drain;
-
-	if (!t || !idle(luc))
-		return;
-	luc->drain = NULL;
-	close_chan(luc);
-	gw_tour_next(t);
-}
-
-void
-scsi_lu_left(struct scsi_lu_core *luc)
-{
-	if (luc->drain && idle(luc))
-		gw_at_kick(scsi_luc_core(luc), &luc->drain_hook);
-}
-
-struct drain {
-	struct gw_tour tour;
-	struct scsi_lu *lu;
-	bool abort;
-};
-
-static void
-abort_all(struct gw_core *on, const struct scsi_lu *lu)
-{
-	gw_list_each (n, &scsi_core_of(on)->nexuses, struct gw_nexus, node)
-		gw_list_each_safe (cmd, &n->cmds, struct gw_cmd, on_nexus)
-			if (cmd->lu == lu)
-				scsi_cmd_abort(cmd, GW_ABORT_TAS);
-}
-
-static void
-drain_visit(struct gw_core *on, struct gw_tour *t)
-{
-	struct drain *d = gw_container(t, struct drain, tour);
-	struct scsi_lu_core *luc = &d->lu->core[on->id];
-
-	if (d->abort)
-		abort_all(on, d->lu);
-	luc->drain = t;
-	gw_at_kick(on, &luc->drain_hook);
-}
-
-static void
-drain(struct scsi_lu *lu, bool abort)
-{
-	struct drain d = {.lu = lu, .abort = abort};
-
-	gw_tour_sync(&d.tour, drain_visit);
-}
+/* Devices. */
 
 static void
 take_dev(struct scsi_lu *lu)
 {
 	update(lu, &lu->conf, NULL, 0);
-	drain(lu, false);
+	scsi_lus_drain(&lu, 1);
 	be_dev_close(lu->dev);
 	lu->dev = NULL;
 	lu->size = 0;
@@ -331,47 +259,6 @@ scsi_lu_swap_dev(struct scsi_lu *lu)
 		return;
 	lu->swapping = true;
 	take_dev(lu);
-}
-
-/* End. */
-
-static bool
-edit_last(struct scsi_change *ch, struct scsi_view *next)
-{
-	next->dev = NULL;
-	next->conf.gone = true;
-	next->holder = 0;
-	scsi_view_derive(next, 0);
-	scsi_prevent_drop(ch->lu, 0);
-	scsi_lu_hold(ch->lu, false);
-	return true;
-}
-
-static bool
-edit_nothing(struct scsi_change *ch, struct scsi_view *next)
-{
-	return false;
-}
-
-static void
-nothing(struct gw_core *core, void *arg)
-{
-}
-
-void
-scsi_lu_free(struct scsi_lu *lu)
-{
-	struct scsi_change last = {.lu = lu, .edit = edit_last};
-	struct scsi_change after = {.lu = lu, .edit = edit_nothing};
-
-	scsi_change_sync(&last);
-	drain(lu, true);
-	/* Changes that nexuses on their way out had queued are done when one behind them is. */
-	scsi_change_sync(&after);
-	gw_run_sync(lu->home, nothing, NULL);
-	if (lu->dev)
-		be_dev_close(lu->dev);
-	free(lu);
 }
 
 void

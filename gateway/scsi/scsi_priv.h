@@ -72,6 +72,7 @@ struct scsi_view {
 	uint8_t medium;  /* enum scsi_medium */
 	uint8_t lbppbe;
 	bool ejected;
+	bool last; /* the LU is about to end */
 	bool swap; /* no device, but all else stays as it was until there is another */
 	bool wce, d_sense, swp; /* current mode parameters */
 	bool lbpme, lbprz;
@@ -83,13 +84,31 @@ struct scsi_lu_core {
 	_Alignas(GW_CACHELINE) const struct scsi_view *view;
 	struct scsi_lu *lu;
 	struct be_chan *chan;  /* opened by the first command that needs it */
-	struct gw_tour *drain; /* goes on when nothing is inflight or pinned any more */
+	struct scsi_drain *drain; /* goes on when nothing is inflight or pinned any more */
 	struct gw_hook drain_hook;
 	/* Task management functions of this core's nexuses that name the LU; COMPARE AND WRITE at
 	 * home. */
 	uint32_t pins;
 	_Atomic uint32_t inflight; /* commands in state EXEC */
 	_Atomic uint64_t rd_cmds, rd_bytes, wr_cmds, wr_bytes, errors;
+};
+
+/*
+ * A change of an LU's view. scsi_change_start() is called on the home core with lu, edit and done
+ * set; changes run one at a time. edit() fills *next, a copy of the newest view, and says whether
+ * it changed; then the new view goes round all cores, raising `ua` on all nexuses but `but`. done()
+ * runs on the home core when every core has it, and owns the change again.
+ */
+struct scsi_change {
+	struct scsi_lu *lu;
+	bool (*edit)(struct scsi_change *ch, struct scsi_view *next);
+	void (*done)(struct scsi_change *ch);
+	void *arg;
+	uint32_t ua;
+	uint64_t but;
+	struct gw_list node;
+	struct gw_tour tour;
+	const struct scsi_view *next;
 };
 
 struct scsi_lu {
@@ -105,6 +124,7 @@ struct scsi_lu {
 	_Atomic uint32_t nprevent;
 	_Atomic uint64_t bytes;   /* capacity, for reports */
 	uint64_t size;            /* control thread: of the backing store, bytes */
+	struct scsi_change end;   /* home core: scsi_lus_free() */
 	struct scsi_lu_conf conf; /* control thread */
 	struct be_dev *dev;       /* control thread */
 	bool swapping;            /* control thread */
@@ -142,24 +162,6 @@ scsi_view_of(const struct gw_cmd *cmd)
 	return cmd->luc->view;
 }
 
-/*
- * A change of an LU's view. scsi_change_start() is called on the home core with lu, edit and done
- * set; changes run one at a time. edit() fills *next, a copy of the newest view, and says whether
- * it changed; then the new view goes round all cores, raising `ua` on all nexuses but `but`. done()
- * runs on the home core when every core has it, and owns the change again.
- */
-struct scsi_change {
-	struct scsi_lu *lu;
-	bool (*edit)(struct scsi_change *ch, struct scsi_view *next);
-	void (*done)(struct scsi_change *ch);
-	void *arg;
-	uint32_t ua;
-	uint64_t but;
-	struct gw_list node;
-	struct gw_tour tour;
-	const struct scsi_view *next;
-};
-
 void scsi_change_start(struct scsi_change *ch);
 /* From the control thread: the same, waiting for it. */
 void scsi_change_sync(struct scsi_change *ch);
@@ -179,6 +181,9 @@ scsi_luc_core(const struct scsi_lu_core *luc)
 	return gw_core_at((unsigned)(luc - luc->lu->core));
 }
 
+/* Control thread: waits until the LUs are idle on all cores, closes their channels. */
+void scsi_lus_drain(struct scsi_lu *const *lus, size_t n);
+void scsi_lu_drained(struct gw_hook *hook);
 /* Own core: fewer users of the LU here; a drain that waits for the last goes on. */
 void scsi_lu_left(struct scsi_lu_core *luc);
 

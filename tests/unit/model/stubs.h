@@ -175,6 +175,13 @@ scsi_lu_free(struct scsi_lu *lu)
 }
 
 void
+scsi_lus_free(struct scsi_lu *const *lus, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		scsi_lu_free(lus[i]);
+}
+
+void
 scsi_lu_resize(struct scsi_lu *lu, uint64_t bytes)
 {
 	lu->size = bytes;

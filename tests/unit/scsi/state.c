@@ -456,7 +456,67 @@ START_TEST(free_waits)
 }
 END_TEST
 
+/* Many at once: some with I/O in the backend, some reserved, some with channels on both cores. */
+START_TEST(many_end_at_once)
+{
+	enum {
+		N = 50
+	};
+	struct gw_target many = s.rt.t, none = s.rt.t;
+	struct gw_lun lun[N + 1];
+	struct scsi_lu *lus[N];
+	struct rig_cmd *r[N];
+
+	lun[0] = s.rt.lun[0];
+	for (unsigned i = 0; i < N; i++) {
+		struct scsi_lu_conf conf = rig_conf(i + 1);
+
+		ck_assert_int_eq(scsi_lu_new(&conf, rig_dev_new(51200, true), &lus[i]), 0);
+		lun[i + 1] = (struct gw_lun){i + 1, lus[i]};
+	}
+	many.lun = lun;
+	many.nlun = N + 1;
+	none.nlun = 1;
+	for (unsigned i = 0; i < 2; i++) {
+		struct gw_nexus *n = i ? s.b : s.a;
+
+		rig.self = n->core;
+		ck_assert_int_eq(scsi_nexus_retarget(n, &many), 0);
+		rig.self = NULL;
+		rig_calm(n);
+	}
+	for (unsigned i = 0; i < N; i++) {
+		ck_assert_uint_eq(rig_in(s.a, i + 1, READ), 0);
+		if (i % 3 == 0)
+			ck_assert_uint_eq(rig_none(s.b, i + 1, "16"), 0);
+	}
+	rig.hold = true;
+	for (unsigned i = 0; i < N; i++) {
+		r[i] = rig_start(s.b, i + 1, READ, GW_DIR_IN, 512);
+		rig_exec(r[i], NULL, 0);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		struct gw_nexus *n = i ? s.b : s.a;
+
+		rig.self = n->core;
+		ck_assert_int_eq(scsi_nexus_retarget(n, &none), 0);
+		rig.self = NULL;
+	}
+	rig.hold = false;
+	scsi_lus_free(lus, N);
+	ck_assert_uint_eq(rig.chans, 0);
+	ck_assert_uint_eq(rig.dev_closes, N);
+	for (unsigned i = 0; i < N; i++) {
+		ck_assert_uint_eq(r[i]->responses, 1);
+		rig_free(r[i]);
+	}
+	rig_nexus_close(s.a);
+	rig_nexus_close(s.b);
+	s.a = s.b = NULL;
+}
+END_TEST
+
 RIG_SUITE("scsi/state", setup, teardown, attentions_in_order, new_nexus_sees_power_on, mode_sense,
 	  mode_select_takes_effect, mode_select_refuses_whole, eject_and_prevent, reservations,
 	  reservation_race, reserved_while_data_came, administrator, device_comes_and_goes,
-	  device_is_swapped,	  retarget, free_waits)
+	  device_is_swapped,	  retarget, free_waits, many_end_at_once)
