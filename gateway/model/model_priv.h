@@ -150,6 +150,8 @@ void plan_fini(struct plan *p, bool done);
 
 /* --- stage.c: all that can fail, with the way back. */
 int stage_all(struct plan *p);
+/* One that is not new may be larger than its size= says. why is filled unless 0 is returned. */
+int lun_store_open(const struct m_lun *l, bool is_new, struct be_dev **dev, char *why, unsigned size);
 void stage_undo(struct plan *p);
 
 /* --- build.c: what the cores see. */

@@ -15,17 +15,51 @@
 
 enum { TGT_UNKNOWN = 1, TGT_NO_MEMORY = 2, TGT_INVALID = 17 };
 
+/* Options of one store but size=. */
+#define KV_AS_IT_IS 16
+
 static void
 lun_key(const struct m_lun *l, char *out, unsigned size)
 {
 	snprintf(out, size, "lun:%" PRIu32 "/%" PRIu64, l->conf.tid, l->conf.lun);
 }
 
+/*
+ * A store that is larger than configured has grown, and whoever asked for it died before the new size
+ * was kept, or took it back. Nothing is cut off for that: the store is served as it is.
+ */
 static int
-open_store(const struct m_lun *l, struct be_dev **dev, char *why, unsigned size)
+open_as_it_is(const struct m_lun *l, struct be_dev **dev)
+{
+	const char *kv[KV_AS_IT_IS + 1];
+	char why[400] = "";
+	unsigned n = 0;
+	int rc;
+
+	for (char *const *s = l->conf.kv; *s; s++) {
+		if (strncmp(*s, "size=", 5) == 0)
+			continue;
+		if (n == KV_AS_IT_IS)
+			return -E2BIG;
+		kv[n++] = *s;
+	}
+	kv[n] = NULL;
+	rc = be_dev_open(l->conf.bstype, kv, dev, why, sizeof(why));
+	if (rc == 0)
+		gw_warn("a LUN's store is larger than configured: tid=%u lun=%" PRIu64 " bytes=%" PRIu64
+			" size=%s", l->conf.tid, l->conf.lun, be_dev_size(*dev),
+			m_kv(l->conf.kv, "size"));
+	return rc;
+}
+
+int
+lun_store_open(const struct m_lun *l, bool is_new, struct be_dev **dev, char *why, unsigned size)
 {
 	int rc = be_dev_open(l->conf.bstype, (const char *const *)l->conf.kv, dev, why, size);
 
+	if (rc == -EINVAL && !is_new && m_kv(l->conf.kv, "path") && m_kv(l->conf.kv, "size") &&
+	    open_as_it_is(l, dev) == 0)
+		return 0;
 	if (rc && !why[0])
 		snprintf(why, size, "the backing store cannot be opened: %s", strerror(-rc));
 	return rc;
@@ -125,7 +159,7 @@ open_stores(struct plan *p)
 		if (op->kind != OP_LUN || !l)
 			continue;
 		if (op->reopen && strcmp(l->conf.bstype, "none") != 0)
-			rc = open_store(l, &op->dev, why, sizeof(why));
+			rc = lun_store_open(l, !p->chg->full, &op->dev, why, sizeof(why));
 		if (rc && held_by_outgoing(p, l))
 			op->busy = true;
 		else if (rc ? store_failed(p, l, why) : check_fit(p, op))
@@ -251,8 +285,9 @@ move_stores(struct plan *p)
 			continue;
 		if (take_stores(p, op->new))
 			return conf_fail(p->err, TGT_NO_MEMORY, "", "out of memory");
-		if (open_store(op->new, &op->dev, why, sizeof(why)) ? store_failed(p, op->new, why)
-								    : check_fit(p, op))
+		if (lun_store_open(op->new, !p->chg->full, &op->dev, why, sizeof(why))
+			    ? store_failed(p, op->new, why)
+			    : check_fit(p, op))
 			return -1;
 	}
 	return 0;
@@ -264,7 +299,7 @@ give_back_store(struct m_lun *old)
 	struct be_dev *dev = NULL;
 	char why[400] = "";
 
-	if (open_store(old, &dev, why, sizeof(why)) != 0) {
+	if (lun_store_open(old, false, &dev, why, sizeof(why)) != 0) {
 		lun_trouble(old, why);
 		return;
 	}
@@ -289,6 +324,12 @@ resize_store(struct plan *p, struct plan_op *op)
 	if (!gw_str_size(m_kv(new->conf.kv, "size"), &bytes))
 		return conf_fail(p->err, TGT_INVALID, key, "%s: size=%s is not a size in bytes", key,
 				 m_kv(new->conf.kv, "size"));
+	/* As in open_as_it_is(): the rest of the configuration must not wait for this. */
+	if (bytes < be_dev_size(dev) && p->chg->full) {
+		gw_warn("a LUN's store is larger than configured: tid=%u lun=%" PRIu64 " bytes=%" PRIu64
+			" size=%" PRIu64, new->conf.tid, new->conf.lun, be_dev_size(dev), bytes);
+		return 0;
+	}
 	if (bytes < be_dev_size(dev))
 		return conf_fail(p->err, TGT_INVALID, key,
 				 "%s: size=%" PRIu64 " would cut off data, it has %" PRIu64 " bytes", key,

@@ -80,8 +80,8 @@ retry_lun(struct m_lun *l)
 	struct be_dev *dev = NULL;
 	char why[512] = "";
 
-	if (be_dev_open(l->conf.bstype, (const char *const *)l->conf.kv, &dev, why, sizeof(why)) != 0) {
-		lun_trouble(l, why[0] ? why : "the backing store cannot be opened");
+	if (lun_store_open(l, false, &dev, why, sizeof(why)) != 0) {
+		lun_trouble(l, why);
 	} else if (scsi_lu_set_dev(l->lu, dev) != 0) {
 		be_dev_close(dev);
 		lun_trouble(l, "the logical unit does not take the backing store");

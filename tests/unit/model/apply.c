@@ -5,6 +5,7 @@ static char *kv_a[] = {(char[]){"path=/a"}, (char[]){"size=1048576"}, NULL};
 static char *kv_a_direct[] = {(char[]){"path=/a"}, (char[]){"direct=1"}, NULL};
 static char *kv_a_big[] = {(char[]){"path=/a"}, (char[]){"size=2097152"}, NULL};
 static char *kv_a_small[] = {(char[]){"path=/a"}, (char[]){"size=4096"}, NULL};
+static char *kv_large[] = {(char[]){"path=/large"}, (char[]){"size=4096"}, NULL};
 static char *kv_b[] = {(char[]){"path=/b"}, NULL};
 static char *kv_c[] = {(char[]){"path=/c"}, NULL};
 static char *kv_missing[] = {(char[]){"path=/missing"}, NULL};
@@ -155,6 +156,36 @@ START_TEST(test_apply_size_grows_in_place)
 	l.kv = kv_a_small;
 	ck_assert_int_eq(apply((struct gw_conf_change){.lun = &l, .nlun = 1}), -1);
 	ck_assert_uint_eq(lu->size, 2097152);
+	stub_stop();
+}
+END_TEST
+
+/* Whoever asked for the growth died before it was kept: the old size is wanted again. */
+START_TEST(test_apply_full_leaves_a_grown_store)
+{
+	struct gw_conf_target t = stub_target(1, "iqn.2026-01.example:One");
+	struct gw_conf_lun l[] = {stub_lun(1, 1, kv_a_big), stub_lun(1, 2, kv_b)};
+	struct gw_conf_change full = {.full = true, .target = &t, .ntarget = 1, .lun = l, .nlun = 2};
+	struct gw_conf_change one = {.lun = &l[1], .nlun = 1};
+	struct scsi_lu *lu;
+
+	stub_start(1);
+	base_config();
+	lu = gw_target_by_tid(gw_conf_now.model, 1)->lun[1].lu;
+	ck_assert_int_eq(apply((struct gw_conf_change){.lun = l, .nlun = 1}), 0);
+	l[0].kv = kv_a;
+	ck_assert_int_eq(apply(full), 0);
+	ck_assert_uint_eq(lu->size, 2097152);
+	ck_assert_ptr_null(gw_conf_lun_trouble(1, 1));
+	l[0].kv = kv_a_big;
+	ck_assert_int_eq(apply((struct gw_conf_change){.lun = l, .nlun = 1}), 0);
+
+	/* A new gateway finds the grown store; as a new LUN it would be a mistake. */
+	l[1].kv = kv_large;
+	ck_assert_int_eq(apply(one), -1);
+	ck_assert_int_eq(apply(full), 0);
+	ck_assert_ptr_null(gw_conf_lun_trouble(1, 2));
+	ck_assert_uint_eq(gw_target_by_tid(gw_conf_now.model, 1)->lun[2].lu->size, 1 << 20);
 	stub_stop();
 }
 END_TEST
@@ -387,7 +418,7 @@ START_TEST(test_check_changes_nothing)
 END_TEST
 
 SUITE("apply", test_apply_full_then_the_same_changes_nothing, test_apply_is_all_or_nothing_at_each_step,
-      test_apply_size_grows_in_place, test_apply_settings_keep_the_store,
+      test_apply_size_grows_in_place, test_apply_full_leaves_a_grown_store, test_apply_settings_keep_the_store,
       test_block_size_and_store_change_together,
       test_apply_full_accepts_what_is_missing, test_tick_heals_and_notices, test_apply_refusals,
       test_account_reaches_its_targets, test_identity_moves_in_one_change, test_check_changes_nothing)

@@ -78,6 +78,10 @@ be_dev_open(const char *bstype, const char *const *kv, struct be_dev **dev, char
 			return -EBUSY;
 		}
 	}
+	if (strstr(path, "large") && *stub_kv(kv, "size=")) {
+		snprintf(err, err_size, "the size would cut %s", path);
+		return -EINVAL;
+	}
 	if (stub_missing || strstr(path, "missing") || stub_fails()) {
 		snprintf(err, err_size, "%s cannot be opened", path);
 		return -ENOENT;
