@@ -23,14 +23,14 @@
 #include "iscsi/tcp_xport.h"
 
 #define RUN_DIR_DEFAULT "/run/lichgate"
-#define FD_LIMIT	1048576u
-#define BUF_MB_MAX	65536
+#define FD_LIMIT        1048576u
+#define BUF_MB_MAX      65536
 
 /* The end takes less than 10 s: initiators get 3 to log out, connections 3 to close. */
-#define END_SEC	     9
-#define ASK_MS	     3000
-#define CLOSE_MS     3000
-#define TCP_STOP_MS  1000
+#define END_SEC     9
+#define ASK_MS      3000
+#define CLOSE_MS    3000
+#define TCP_STOP_MS 1000
 
 struct options {
 	bool foreground, debug;
@@ -44,21 +44,21 @@ static struct {
 	int ready_fd; /* tells the waiting parent; -1: nobody waits */
 } proc = {.pid_fd = -1, .ready_fd = -1};
 
-/* --- options --------------------------------------------------------------------------------------------- */
+/* --- options --- */
 
 static const char usage[] =
-	"Usage: lichgated [-f] [--cores LIST] [--engine uring] [--buf-mb N] [--debug]\n"
-	"The Lichgate iSCSI gateway. It is configured by lichgate-mgmtd.\n"
-	"\n"
-	"  -f, --foreground   stay in the foreground, log to standard error\n"
-	"      --cores LIST   CPUs to run on, as in taskset: 0,2-3 (default: all allowed)\n"
-	"      --engine NAME  uring\n"
-	"      --buf-mb N     MiB of I/O buffers for each core (default: 64)\n"
-	"      --debug        log more\n"
-	"      --version      print the version and exit\n"
-	"  -h, --help         print this and exit\n"
-	"\n"
-	"LGT_RUN_DIR (default /run/lichgate) holds the sockets and the pid file.\n";
+    "Usage: lichgated [-f] [--cores LIST] [--engine uring] [--buf-mb N] [--debug]\n"
+    "The Lichgate iSCSI gateway. It is configured by lichgate-mgmtd.\n"
+    "\n"
+    "  -f, --foreground   stay in the foreground, log to standard error\n"
+    "      --cores LIST   CPUs to run on, as in taskset: 0,2-3 (default: all allowed)\n"
+    "      --engine NAME  uring\n"
+    "      --buf-mb N     MiB of I/O buffers for each core (default: 64)\n"
+    "      --debug        log more\n"
+    "      --version      print the version and exit\n"
+    "  -h, --help         print this and exit\n"
+    "\n"
+    "LGT_RUN_DIR (default /run/lichgate) holds the sockets and the pid file.\n";
 
 _Noreturn static void
 die_usage(const char *what, const char *why)
@@ -76,23 +76,30 @@ choose_engine(struct options *o, const char *name)
 	}
 	if (strcmp(name, "epoll") != 0)
 		die_usage(name, ": there is no such engine");
-	fprintf(stderr, "lichgated: the engine epoll is not available in this version; use uring\n");
+	fprintf(stderr,
+		"lichgated: the engine epoll is not available in this version; use uring\n");
 	exit(1);
 }
 
 static void
 parse_options(int argc, char **argv, struct options *o)
 {
-	enum { OPT_CORES = 256, OPT_ENGINE, OPT_BUF, OPT_DEBUG, OPT_VERSION };
+	enum {
+		OPT_CORES = 256,
+		OPT_ENGINE,
+		OPT_BUF,
+		OPT_DEBUG,
+		OPT_VERSION
+	};
 	static const struct option longs[] = {
-		{"foreground", no_argument, NULL, 'f'},
-		{"cores", required_argument, NULL, OPT_CORES},
-		{"engine", required_argument, NULL, OPT_ENGINE},
-		{"buf-mb", required_argument, NULL, OPT_BUF},
-		{"debug", no_argument, NULL, OPT_DEBUG},
-		{"version", no_argument, NULL, OPT_VERSION},
-		{"help", no_argument, NULL, 'h'},
-		{0},
+	    {"foreground", no_argument, NULL, 'f'},
+	    {"cores", required_argument, NULL, OPT_CORES},
+	    {"engine", required_argument, NULL, OPT_ENGINE},
+	    {"buf-mb", required_argument, NULL, OPT_BUF},
+	    {"debug", no_argument, NULL, OPT_DEBUG},
+	    {"version", no_argument, NULL, OPT_VERSION},
+	    {"help", no_argument, NULL, 'h'},
+	    {0},
 	};
 	uint64_t mb;
 	int c;
@@ -111,7 +118,8 @@ parse_options(int argc, char **argv, struct options *o)
 			break;
 		case OPT_BUF:
 			if (!gw_str_u64(optarg, &mb) || mb < 1 || mb > BUF_MB_MAX)
-				die_usage(optarg, ": --buf-mb takes a number of MiB within 1..65536");
+				die_usage(optarg,
+					  ": --buf-mb takes a number of MiB within 1..65536");
 			o->core.buf_bytes = mb << 20;
 			break;
 		case OPT_DEBUG:
@@ -133,7 +141,7 @@ parse_options(int argc, char **argv, struct options *o)
 		die_usage(argv[optind], ": unexpected argument");
 }
 
-/* --- the process ----------------------------------------------------------------------------------------- */
+/* --- the process --- */
 
 /* Ends a start that failed: the sentence has been said. The parent, if one waits, exits 1 too. */
 _Noreturn static void
@@ -143,8 +151,8 @@ die(void)
 }
 
 /*
- * The parent waits here until the child is ready or has ended, so that its exit status is the truth.
- * Before any thread.
+ * The parent waits here until the child is ready or has ended, so that its exit status is the
+ * truth. Before any thread.
  */
 static void
 detach(void)
@@ -166,7 +174,8 @@ detach(void)
 	setsid();
 }
 
-/* From now on messages go to the journal or, where there is none, to a file in the run directory. */
+/* From now on messages go to the journal or, where there is none, to a file in the run directory.
+ */
 static void
 leave_terminal(void)
 {
@@ -229,22 +238,26 @@ lock_pid_file(void)
 	ssize_t n;
 
 	snprintf(proc.pid_path, sizeof(proc.pid_path), "%s/lichgated.pid", proc.run_dir);
-	/* Whoever can open it, for reading only even, can hold its lock and keep us from starting. */
+	/* Whoever can open it, for reading only even, can hold its lock and keep us from starting.
+	 */
 	proc.pid_fd = open(proc.pid_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (proc.pid_fd < 0) {
-		gw_err("cannot open the pid file: path=%s error=\"%s\"", proc.pid_path, strerror(errno));
+		gw_err("cannot open the pid file: path=%s error=\"%s\"", proc.pid_path,
+		       strerror(errno));
 		die();
 	}
 	if (flock(proc.pid_fd, LOCK_EX | LOCK_NB) != 0) {
 		n = read(proc.pid_fd, text, sizeof(text) - 1);
 		text[n > 0 ? n : 0] = '\0';
 		text[strcspn(text, "\n")] = '\0';
-		gw_err("another lichgated runs in this directory: path=%s pid=%s", proc.run_dir, text);
+		gw_err("another lichgated runs in this directory: path=%s pid=%s", proc.run_dir,
+		       text);
 		die();
 	}
 	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
 	if (ftruncate(proc.pid_fd, 0) != 0 || write(proc.pid_fd, text, (size_t)n) != n) {
-		gw_err("cannot write the pid file: path=%s error=\"%s\"", proc.pid_path, strerror(errno));
+		gw_err("cannot write the pid file: path=%s error=\"%s\"", proc.pid_path,
+		       strerror(errno));
 		die();
 	}
 }
@@ -278,7 +291,8 @@ raise_limits(void)
 	}
 }
 
-/* Blocked here, before the first thread, so that every thread has them blocked and the loop reads them. */
+/* Blocked here, before the first thread, so that every thread has them blocked and the loop reads
+ * them. */
 static void
 set_signals(void)
 {
@@ -292,7 +306,7 @@ set_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------ */
+/* --- life --- */
 
 static void
 init_all(const struct options *o)
@@ -337,8 +351,9 @@ on_late(int sig)
 }
 
 /*
- * Whatever a hung device or a silent peer does, the process ends in END_SEC. Data that was acknowledged
- * without FUA and never flushed is in the page cache, as the write cache that was reported says.
+ * Whatever a hung device or a silent peer does, the process ends in END_SEC. Data that was
+ * acknowledged without FUA and never flushed is in the page cache, as the write cache that was
+ * reported says.
  */
 static void
 end_all(void)

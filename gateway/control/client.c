@@ -89,7 +89,8 @@ fill(struct client *c)
 	ssize_t n;
 
 	if (!make_room(c)) {
-		gw_warn("control client dropped: a request is longer than %u bytes", CLIENT_LINE_MAX);
+		gw_warn("control client dropped: a request is longer than %u bytes",
+			CLIENT_LINE_MAX);
 		return -1;
 	}
 	n = recv(c->fd, c->in + c->in_len, c->in_room - c->in_len, 0);
@@ -121,8 +122,8 @@ static bool
 one_line(struct client *c)
 {
 	char *end = c->in_len > c->scanned
-			    ? memchr(c->in + c->scanned, '\n', c->in_len - c->scanned)
-			    : NULL;
+			? memchr(c->in + c->scanned, '\n', c->in_len - c->scanned)
+			: NULL;
 	size_t n;
 
 	if (!end) {
@@ -137,8 +138,8 @@ one_line(struct client *c)
 }
 
 /*
- * One request per turn of the event loop, so that signals, ticks and other clients get theirs. While
- * a complete line waits, the source is told to come back at once (EPOLLOUT).
+ * One request per turn of the event loop, so that signals, ticks and other clients get theirs.
+ * While a complete line waits, the source is told to come back at once (EPOLLOUT).
  */
 static bool
 serve(struct client *c, uint32_t events)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One connection to the control socket: lines in, lines out. A request is read only when the answer to
- * the one before has been sent, so that memory is bounded by one request and one answer; a client that
- * stands still in the middle of either is dropped.
+ * One connection to the control socket: lines in, lines out. A request is read only when the answer
+ * to the one before has been sent, so that memory is bounded by one request and one answer; a
+ * client that stands still in the middle of either is dropped.
  */
 #ifndef GW_CONTROL_CLIENT_H
 #define GW_CONTROL_CLIENT_H
@@ -12,7 +12,7 @@
 #include "gateway/base/list.h"
 #include "gateway/control/rpc.h"
 
-#define CLIENT_LINE_MAX	 (64u << 20) /* bytes of a request */
+#define CLIENT_LINE_MAX  (64u << 20) /* bytes of a request */
 #define CLIENT_STALL_SEC 30
 
 struct client {
@@ -24,7 +24,7 @@ struct client {
 	size_t in_len, in_room, scanned; /* no '\n' before `scanned` */
 	char *out;
 	size_t out_len, out_at;
-	uint64_t moved_at; /* us: when bytes last moved */
+	uint64_t moved_at;              /* us: when bytes last moved */
 	void (*gone)(struct client *c); /* frees it */
 };
 

@@ -9,13 +9,16 @@
 #include "gateway/base/str.h"
 #include "gateway/control/member.h"
 
-enum { TGT_INVALID = 17, TGT_UNKNOWN_PARAM = 23 };
+enum {
+	TGT_INVALID = 17,
+	TGT_UNKNOWN_PARAM = 23
+};
 
-#define ACL_MAX	    4096 /* rules of one target */
+#define ACL_MAX     4096 /* rules of one target */
 #define ACCOUNT_MAX 1024 /* accounts of one target */
-#define KV_MAX	    64	 /* options of one backing store */
+#define KV_MAX      64   /* options of one backing store */
 
-/* --- members with a shape of their own ------------------------------------------------------------ */
+/* --- members with a shape of their own --- */
 
 static bool
 read_strings_in(const struct member_ctx *ctx, const char *name, json_t *v, void *obj)
@@ -43,13 +46,12 @@ read_chap(const struct member_ctx *ctx, const char *name, json_t *v, void *obj)
 	if (!json_is_array(v))
 		return member_fail(ctx, TGT_INVALID, "%s is not an array", name);
 	s->chap_mask = 0;
-	json_array_foreach(v, i, n)
-	{
+	json_array_foreach (v, i, n) {
 		json_int_t a = json_integer_value(n);
 
 		if (!json_is_integer(n) || a < GW_CHAP_MD5 || a > GW_CHAP_SHA3_256)
-			return member_fail(ctx, TGT_INVALID, "%s has an entry that is not 5, 6, 7 or 8",
-					   name);
+			return member_fail(ctx, TGT_INVALID,
+					   "%s has an entry that is not 5, 6, 7 or 8", name);
 		s->chap_mask |= 1u << a;
 	}
 	return true;
@@ -63,7 +65,8 @@ read_timeout(const struct member_ctx *ctx, const char *name, json_t *v, void *ob
 	json_int_t sec = json_integer_value(v);
 
 	if (!json_is_integer(v) || sec < 1 || sec > 600)
-		return member_fail(ctx, TGT_INVALID, "%s is not a number of seconds within 1..600", name);
+		return member_fail(ctx, TGT_INVALID, "%s is not a number of seconds within 1..600",
+				   name);
 	s->login_timeout_ms = (uint32_t)sec * 1000;
 	return true;
 }
@@ -77,8 +80,7 @@ read_digest(const struct member_ctx *ctx, const char *name, json_t *v, uint8_t *
 	if (!json_is_array(v) || json_array_size(v) == 0)
 		return member_fail(ctx, TGT_INVALID, "%s is not a list of None and CRC32C", name);
 	*mask = 0;
-	json_array_foreach(v, i, d)
-	{
+	json_array_foreach (v, i, d) {
 		const char *s = json_string_value(d);
 
 		if (s && strcmp(s, "None") == 0)
@@ -107,25 +109,30 @@ read_data_digest(const struct member_ctx *ctx, const char *name, json_t *v, void
 static bool
 read_params(const struct member_ctx *ctx, const char *name, json_t *v, void *obj)
 {
-#define NUM(key, field, lo, hi)                                                                    \
-	{.name = key, .kind = MEMBER_UINT, MEMBER_AT(struct gw_target_params, field), .min = lo, .max = hi}
+#define NUM(key, field, lo, hi)                                                              \
+	{                                                                                    \
+		.name = key, .kind = MEMBER_UINT, MEMBER_AT(struct gw_target_params, field), \
+		.min = lo, .max = hi                                                         \
+	}
 	static const struct member table[] = {
-		NUM("MaxRecvDataSegmentLength", max_recv_dsl, 512, 16777215),
-		NUM("MaxXmitDataSegmentLength", max_xmit_dsl, 512, 16777215),
-		NUM("FirstBurstLength", first_burst, 512, 16777215),
-		NUM("MaxBurstLength", max_burst, 512, 16777215),
-		NUM("MaxOutstandingR2T", max_outstanding_r2t, 1, 65535),
-		NUM("DefaultTime2Wait", default_time2wait, 0, 3600),
-		NUM("DefaultTime2Retain", default_time2retain, 0, 3600),
-		NUM("MaxQueueCmd", queue_depth, 1, 1024),
-		NUM("nop_interval", nop_interval, 0, 86400),
-		NUM("nop_count", nop_count, 0, 1000),
-		{.name = "InitialR2T", .kind = MEMBER_BOOL, MEMBER_AT(struct gw_target_params, initial_r2t)},
-		{.name = "ImmediateData",
-		 .kind = MEMBER_BOOL,
-		 MEMBER_AT(struct gw_target_params, immediate_data)},
-		{.name = "HeaderDigest", .kind = MEMBER_READ, .read = read_header_digest},
-		{.name = "DataDigest", .kind = MEMBER_READ, .read = read_data_digest},
+	    NUM("MaxRecvDataSegmentLength", max_recv_dsl, 512, 16777215),
+	    NUM("MaxXmitDataSegmentLength", max_xmit_dsl, 512, 16777215),
+	    NUM("FirstBurstLength", first_burst, 512, 16777215),
+	    NUM("MaxBurstLength", max_burst, 512, 16777215),
+	    NUM("MaxOutstandingR2T", max_outstanding_r2t, 1, 65535),
+	    NUM("DefaultTime2Wait", default_time2wait, 0, 3600),
+	    NUM("DefaultTime2Retain", default_time2retain, 0, 3600),
+	    NUM("MaxQueueCmd", queue_depth, 1, 1024),
+	    NUM("nop_interval", nop_interval, 0, 86400),
+	    NUM("nop_count", nop_count, 0, 1000),
+	    {.name = "InitialR2T",
+	     .kind = MEMBER_BOOL,
+	     MEMBER_AT(struct gw_target_params, initial_r2t)},
+	    {.name = "ImmediateData",
+	     .kind = MEMBER_BOOL,
+	     MEMBER_AT(struct gw_target_params, immediate_data)},
+	    {.name = "HeaderDigest", .kind = MEMBER_READ, .read = read_header_digest},
+	    {.name = "DataDigest", .kind = MEMBER_READ, .read = read_data_digest},
 	};
 #undef NUM
 	return member_read_all(ctx, v, table, GW_ARRAY_LEN(table),
@@ -140,7 +147,8 @@ more_rules(const struct member_ctx *ctx, struct gw_conf_target *t, const char *n
 	struct gw_acl *acl;
 
 	if (!json_is_array(v) || n + t->nacl > ACL_MAX) {
-		member_fail(ctx, TGT_INVALID, "%s is not a list of at most %d rules", name, ACL_MAX);
+		member_fail(ctx, TGT_INVALID, "%s is not a list of at most %d rules", name,
+			    ACL_MAX);
 		return NULL;
 	}
 	acl = realloc(t->acl, (t->nacl + n + 1) * sizeof(*acl));
@@ -163,13 +171,13 @@ read_acl(const struct member_ctx *ctx, const char *name, json_t *v, void *obj)
 
 	if (!acl)
 		return false;
-	json_array_foreach(v, i, rule)
-	{
+	json_array_foreach (v, i, rule) {
 		const char *text = json_string_value(rule);
 
 		if (!text || !gw_acl_parse_addr(&acl[i], text))
-			return member_fail(ctx, TGT_INVALID, "%s: \"%.64s\" is not ALL or ADDRESS[/BITS]",
-					   name, text ? text : "");
+			return member_fail(ctx, TGT_INVALID,
+					   "%s: \"%.64s\" is not ALL or ADDRESS[/BITS]", name,
+					   text ? text : "");
 		t->nacl++;
 	}
 	return true;
@@ -185,14 +193,13 @@ read_acl_names(const struct member_ctx *ctx, const char *name, json_t *v, void *
 
 	if (!acl)
 		return false;
-	json_array_foreach(v, i, rule)
-	{
+	json_array_foreach (v, i, rule) {
 		const char *text = json_string_value(rule);
 
 		acl[i].kind = GW_ACL_NAME;
 		if (!text || !*text || !gw_str_copy(acl[i].name, sizeof(acl[i].name), text))
-			return member_fail(ctx, TGT_INVALID, "%s has an entry that is not an initiator name",
-					   name);
+			return member_fail(ctx, TGT_INVALID,
+					   "%s has an entry that is not an initiator name", name);
 		t->nacl++;
 	}
 	return true;
@@ -208,8 +215,8 @@ read_kv(const struct member_ctx *ctx, const char *name, json_t *v, void *obj)
 		return false;
 	for (uint32_t i = 0; i < n; i++) {
 		if (!strchr(l->kv[i], '=') || l->kv[i][0] == '=')
-			return member_fail(ctx, TGT_INVALID, "%s: \"%.64s\" is not NAME=VALUE", name,
-					   l->kv[i]);
+			return member_fail(ctx, TGT_INVALID, "%s: \"%.64s\" is not NAME=VALUE",
+					   name, l->kv[i]);
 	}
 	return true;
 }
@@ -249,7 +256,7 @@ read_sense_format(const struct member_ctx *ctx, const char *name, json_t *v, voi
 	return true;
 }
 
-/* --- keys -------------------------------------------------------------------------------------------- */
+/* --- keys --- */
 
 static bool
 number(const char *s, const char *end, uint64_t max, uint64_t *out)
@@ -267,7 +274,8 @@ number(const char *s, const char *end, uint64_t max, uint64_t *out)
 static bool
 parse_key(const char *key, struct gw_conf_key *k)
 {
-	const char *colon = strchr(key, ':'), *rest = colon ? colon + 1 : "", *slash = strchr(rest, '/');
+	const char *colon = strchr(key, ':'), *rest = colon ? colon + 1 : "",
+		   *slash = strchr(rest, '/');
 	size_t n = colon ? (size_t)(colon - key) : 0;
 	const char *end = rest + strlen(rest);
 	uint64_t tid;
@@ -302,20 +310,20 @@ key_agrees(const struct member_ctx *ctx, const char *by_members)
 	       member_fail(ctx, TGT_INVALID, "its members are those of %s", by_members);
 }
 
-/* --- objects ------------------------------------------------------------------------------------------ */
+/* --- objects --- */
 
 static bool
 read_system(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 {
 	static const struct member table[] = {
-		{.name = "key", .kind = MEMBER_SKIP},
-		{.name = "ready", .kind = MEMBER_BOOL, MEMBER_AT(struct gw_conf_system, ready)},
-		{.name = "chap", .kind = MEMBER_READ, .read = read_chap},
-		{.name = "login_timeout", .kind = MEMBER_READ, .read = read_timeout},
-		{.name = "discovery_in", .kind = MEMBER_READ, .read = read_discovery_in},
-		{.name = "discovery_out",
-		 .kind = MEMBER_STR_NULL,
-		 MEMBER_AT(struct gw_conf_system, disc_out)},
+	    {.name = "key", .kind = MEMBER_SKIP},
+	    {.name = "ready", .kind = MEMBER_BOOL, MEMBER_AT(struct gw_conf_system, ready)},
+	    {.name = "chap", .kind = MEMBER_READ, .read = read_chap},
+	    {.name = "login_timeout", .kind = MEMBER_READ, .read = read_timeout},
+	    {.name = "discovery_in", .kind = MEMBER_READ, .read = read_discovery_in},
+	    {.name = "discovery_out",
+	     .kind = MEMBER_STR_NULL,
+	     MEMBER_AT(struct gw_conf_system, disc_out)},
 	};
 	struct gw_conf_system *s;
 
@@ -325,8 +333,8 @@ read_system(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 	if (!s)
 		return member_fail(ctx, 2, "out of memory");
 	s->ready = true;
-	s->chap_mask = 1u << GW_CHAP_MD5 | 1u << GW_CHAP_SHA1 | 1u << GW_CHAP_SHA256 |
-		       1u << GW_CHAP_SHA3_256;
+	s->chap_mask =
+	    1u << GW_CHAP_MD5 | 1u << GW_CHAP_SHA1 | 1u << GW_CHAP_SHA256 | 1u << GW_CHAP_SHA3_256;
 	s->login_timeout_ms = 15000;
 	return member_read_all(ctx, o, table, GW_ARRAY_LEN(table), s);
 }
@@ -335,21 +343,24 @@ static bool
 read_portal(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 {
 	static const struct member table[] = {
-		{.name = "key", .kind = MEMBER_SKIP},
-		{.name = "host", .kind = MEMBER_STR, .required = true, MEMBER_AT(struct gw_conf_portal, host)},
-		{.name = "port",
-		 .kind = MEMBER_UINT,
-		 MEMBER_AT(struct gw_conf_portal, port),
-		 .min = 1,
-		 .max = 65535},
-		{.name = "tpgt",
-		 .kind = MEMBER_UINT,
-		 MEMBER_AT(struct gw_conf_portal, tpgt),
-		 .min = 1,
-		 .max = 65535},
-		{.name = "advertise",
-		 .kind = MEMBER_STR_NULL,
-		 MEMBER_AT(struct gw_conf_portal, advertise)},
+	    {.name = "key", .kind = MEMBER_SKIP},
+	    {.name = "host",
+	     .kind = MEMBER_STR,
+	     .required = true,
+	     MEMBER_AT(struct gw_conf_portal, host)},
+	    {.name = "port",
+	     .kind = MEMBER_UINT,
+	     MEMBER_AT(struct gw_conf_portal, port),
+	     .min = 1,
+	     .max = 65535},
+	    {.name = "tpgt",
+	     .kind = MEMBER_UINT,
+	     MEMBER_AT(struct gw_conf_portal, tpgt),
+	     .min = 1,
+	     .max = 65535},
+	    {.name = "advertise",
+	     .kind = MEMBER_STR_NULL,
+	     MEMBER_AT(struct gw_conf_portal, advertise)},
 	};
 	struct gw_conf_portal *p = &chg->portal[chg->nportal++];
 	char key[96];
@@ -360,7 +371,8 @@ read_portal(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 	if (!member_read_all(ctx, o, table, GW_ARRAY_LEN(table), p))
 		return false;
 	v6 = strchr(p->host, ':') != NULL;
-	snprintf(key, sizeof(key), "portal:%s%s%s:%u", v6 ? "[" : "", p->host, v6 ? "]" : "", p->port);
+	snprintf(key, sizeof(key), "portal:%s%s%s:%u", v6 ? "[" : "", p->host, v6 ? "]" : "",
+		 p->port);
 	return key_agrees(ctx, key);
 }
 
@@ -368,12 +380,15 @@ static bool
 read_account(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 {
 	static const struct member table[] = {
-		{.name = "key", .kind = MEMBER_SKIP},
-		{.name = "name", .kind = MEMBER_STR, .required = true, MEMBER_AT(struct gw_account, name)},
-		{.name = "secret",
-		 .kind = MEMBER_STR,
-		 .required = true,
-		 MEMBER_AT(struct gw_account, secret)},
+	    {.name = "key", .kind = MEMBER_SKIP},
+	    {.name = "name",
+	     .kind = MEMBER_STR,
+	     .required = true,
+	     MEMBER_AT(struct gw_account, name)},
+	    {.name = "secret",
+	     .kind = MEMBER_STR,
+	     .required = true,
+	     MEMBER_AT(struct gw_account, secret)},
 	};
 	struct gw_account *a = &chg->account[chg->naccount++];
 	char key[sizeof(a->name) + 16];
@@ -388,19 +403,19 @@ static void
 default_params(struct gw_target_params *p)
 {
 	*p = (struct gw_target_params){
-		.max_recv_dsl = 262144,
-		.max_xmit_dsl = 262144,
-		.first_burst = 65536,
-		.max_burst = 262144,
-		.max_outstanding_r2t = 1,
-		.default_time2wait = 2,
-		.default_time2retain = 20,
-		.queue_depth = 128,
-		.nop_interval = 15,
-		.nop_count = 3,
-		.immediate_data = true,
-		.header_digest = 3,
-		.data_digest = 3,
+	    .max_recv_dsl = 262144,
+	    .max_xmit_dsl = 262144,
+	    .first_burst = 65536,
+	    .max_burst = 262144,
+	    .max_outstanding_r2t = 1,
+	    .default_time2wait = 2,
+	    .default_time2retain = 20,
+	    .queue_depth = 128,
+	    .nop_interval = 15,
+	    .nop_count = 3,
+	    .immediate_data = true,
+	    .header_digest = 3,
+	    .data_digest = 3,
 	};
 }
 
@@ -408,21 +423,24 @@ static bool
 read_target(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 {
 	static const struct member table[] = {
-		{.name = "key", .kind = MEMBER_SKIP},
-		{.name = "tid",
-		 .kind = MEMBER_UINT,
-		 .required = true,
-		 MEMBER_AT(struct gw_conf_target, tid),
-		 .min = 1,
-		 .max = INT32_MAX},
-		{.name = "iqn", .kind = MEMBER_STR, .required = true, MEMBER_AT(struct gw_conf_target, iqn)},
-		{.name = "alias", .kind = MEMBER_STR_NULL, MEMBER_AT(struct gw_conf_target, alias)},
-		{.name = "ready", .kind = MEMBER_BOOL, MEMBER_AT(struct gw_conf_target, ready)},
-		{.name = "params", .kind = MEMBER_READ, .read = read_params},
-		{.name = "acl", .kind = MEMBER_READ, .read = read_acl},
-		{.name = "acl_names", .kind = MEMBER_READ, .read = read_acl_names},
-		{.name = "in", .kind = MEMBER_READ, .read = read_strings_in},
-		{.name = "out", .kind = MEMBER_STR_NULL, MEMBER_AT(struct gw_conf_target, out)},
+	    {.name = "key", .kind = MEMBER_SKIP},
+	    {.name = "tid",
+	     .kind = MEMBER_UINT,
+	     .required = true,
+	     MEMBER_AT(struct gw_conf_target, tid),
+	     .min = 1,
+	     .max = INT32_MAX},
+	    {.name = "iqn",
+	     .kind = MEMBER_STR,
+	     .required = true,
+	     MEMBER_AT(struct gw_conf_target, iqn)},
+	    {.name = "alias", .kind = MEMBER_STR_NULL, MEMBER_AT(struct gw_conf_target, alias)},
+	    {.name = "ready", .kind = MEMBER_BOOL, MEMBER_AT(struct gw_conf_target, ready)},
+	    {.name = "params", .kind = MEMBER_READ, .read = read_params},
+	    {.name = "acl", .kind = MEMBER_READ, .read = read_acl},
+	    {.name = "acl_names", .kind = MEMBER_READ, .read = read_acl_names},
+	    {.name = "in", .kind = MEMBER_READ, .read = read_strings_in},
+	    {.name = "out", .kind = MEMBER_STR_NULL, MEMBER_AT(struct gw_conf_target, out)},
 	};
 	struct gw_conf_target *t = &chg->target[chg->ntarget++];
 	char key[32];
@@ -469,47 +487,54 @@ complete_lun(struct gw_conf_lun *l)
 static bool
 read_lun(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 {
-#define FLAG(key, field)                                                                           \
-	{.name = key, .kind = MEMBER_BOOL, MEMBER_AT(struct gw_conf_lun, scsi.field)}
-#define NUM(key, field, hi)                                                                        \
-	{.name = key, .kind = MEMBER_UINT, MEMBER_AT(struct gw_conf_lun, field), .min = 0, .max = hi}
-#define TEXT(key, field)                                                                           \
-	{.name = key, .kind = MEMBER_STR, MEMBER_AT(struct gw_conf_lun, field)}
+#define FLAG(key, field)                                                                    \
+	{                                                                                   \
+		.name = key, .kind = MEMBER_BOOL, MEMBER_AT(struct gw_conf_lun, scsi.field) \
+	}
+#define NUM(key, field, hi)                                                                       \
+	{                                                                                         \
+		.name = key, .kind = MEMBER_UINT, MEMBER_AT(struct gw_conf_lun, field), .min = 0, \
+		.max = hi                                                                         \
+	}
+#define TEXT(key, field)                                                              \
+	{                                                                             \
+		.name = key, .kind = MEMBER_STR, MEMBER_AT(struct gw_conf_lun, field) \
+	}
 	static const struct member table[] = {
-		{.name = "key", .kind = MEMBER_SKIP},
-		{.name = "tid",
-		 .kind = MEMBER_UINT,
-		 .required = true,
-		 MEMBER_AT(struct gw_conf_lun, tid),
-		 .min = 1,
-		 .max = INT32_MAX},
-		{.name = "lun",
-		 .kind = MEMBER_UINT,
-		 .required = true,
-		 MEMBER_AT(struct gw_conf_lun, lun),
-		 .min = 0,
-		 .max = GW_LUN_MAX},
-		TEXT("bstype", bstype),
-		{.name = "kv", .kind = MEMBER_READ, .read = read_kv},
-		NUM("block_size", scsi.block_size, 4096),
-		{.name = "lbppbe", .kind = MEMBER_READ, .read = read_lbppbe},
-		NUM("la_lba", scsi.lowest_aligned, 0x3fff),
-		{.name = "naa", .kind = MEMBER_READ, .required = true, .read = read_naa},
-		TEXT("scsi_id", scsi.scsi_id),
-		TEXT("serial", scsi.serial),
-		TEXT("vendor", scsi.vendor),
-		TEXT("product", scsi.product),
-		TEXT("rev", scsi.rev),
-		FLAG("removable", removable),
-		FLAG("readonly", readonly),
-		FLAG("online", online),
-		FLAG("thin", thin),
-		{.name = "sense_format", .kind = MEMBER_READ, .read = read_sense_format},
-		FLAG("swp", swp),
-		FLAG("write_cache", write_cache),
-		NUM("rotation_rate", scsi.rotation_rate, 0xfffe),
-		NUM("opt_xfer_gran", scsi.opt_xfer_gran, 0xffff),
-		NUM("opt_xfer_len", scsi.opt_xfer_len, UINT32_MAX),
+	    {.name = "key", .kind = MEMBER_SKIP},
+	    {.name = "tid",
+	     .kind = MEMBER_UINT,
+	     .required = true,
+	     MEMBER_AT(struct gw_conf_lun, tid),
+	     .min = 1,
+	     .max = INT32_MAX},
+	    {.name = "lun",
+	     .kind = MEMBER_UINT,
+	     .required = true,
+	     MEMBER_AT(struct gw_conf_lun, lun),
+	     .min = 0,
+	     .max = GW_LUN_MAX},
+	    TEXT("bstype", bstype),
+	    {.name = "kv", .kind = MEMBER_READ, .read = read_kv},
+	    NUM("block_size", scsi.block_size, 4096),
+	    {.name = "lbppbe", .kind = MEMBER_READ, .read = read_lbppbe},
+	    NUM("la_lba", scsi.lowest_aligned, 0x3fff),
+	    {.name = "naa", .kind = MEMBER_READ, .required = true, .read = read_naa},
+	    TEXT("scsi_id", scsi.scsi_id),
+	    TEXT("serial", scsi.serial),
+	    TEXT("vendor", scsi.vendor),
+	    TEXT("product", scsi.product),
+	    TEXT("rev", scsi.rev),
+	    FLAG("removable", removable),
+	    FLAG("readonly", readonly),
+	    FLAG("online", online),
+	    FLAG("thin", thin),
+	    {.name = "sense_format", .kind = MEMBER_READ, .read = read_sense_format},
+	    FLAG("swp", swp),
+	    FLAG("write_cache", write_cache),
+	    NUM("rotation_rate", scsi.rotation_rate, 0xfffe),
+	    NUM("opt_xfer_gran", scsi.opt_xfer_gran, 0xffff),
+	    NUM("opt_xfer_len", scsi.opt_xfer_len, UINT32_MAX),
 	};
 #undef FLAG
 #undef NUM
@@ -529,7 +554,7 @@ read_lun(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 	return key_agrees(ctx, key);
 }
 
-/* --- the change ---------------------------------------------------------------------------------------- */
+/* --- the change --- */
 
 static bool
 read_object(json_t *o, struct gw_conf_change *chg, struct gw_conf_err *err)
@@ -569,8 +594,7 @@ read_set(const struct member_ctx *ctx, const char *name, json_t *v, void *obj)
 
 	if (!json_is_array(v))
 		return member_fail(ctx, TGT_INVALID, "%s is not an array", name);
-	json_array_foreach(v, i, o)
-	{
+	json_array_foreach (v, i, o) {
 		const char *key = json_string_value(json_object_get(o, "key"));
 
 		key = key ? key : "";
@@ -605,8 +629,7 @@ read_del(const struct member_ctx *ctx, const char *name, json_t *v, void *obj)
 	chg->del = calloc(json_array_size(v) + 1, sizeof(*chg->del));
 	if (!chg->del)
 		return member_fail(ctx, 2, "out of memory");
-	json_array_foreach(v, i, k)
-	{
+	json_array_foreach (v, i, k) {
 		const char *key = json_string_value(k);
 
 		if (!key || !parse_key(key, &chg->del[chg->ndel]))
@@ -621,10 +644,10 @@ bool
 gw_conf_json_read(json_t *params, struct gw_conf_change *chg, struct gw_conf_err *err)
 {
 	static const struct member table[] = {
-		{.name = "full", .kind = MEMBER_BOOL, MEMBER_AT(struct gw_conf_change, full)},
-		{.name = "force", .kind = MEMBER_BOOL, MEMBER_AT(struct gw_conf_change, force)},
-		{.name = "set", .kind = MEMBER_READ, .read = read_set},
-		{.name = "del", .kind = MEMBER_READ, .read = read_del},
+	    {.name = "full", .kind = MEMBER_BOOL, MEMBER_AT(struct gw_conf_change, full)},
+	    {.name = "force", .kind = MEMBER_BOOL, MEMBER_AT(struct gw_conf_change, force)},
+	    {.name = "set", .kind = MEMBER_READ, .read = read_set},
+	    {.name = "del", .kind = MEMBER_READ, .read = read_del},
 	};
 	struct member_ctx ctx = {.key = "params", .err = err};
 

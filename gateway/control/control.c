@@ -22,7 +22,7 @@
 #include "gateway/core/watch.h"
 
 #define CLIENTS_MAX 8
-#define TICK_US	    1000000
+#define TICK_US     1000000
 #define ALIVE_MS    5000 /* a core that began no turn for so long is stuck */
 
 struct gw_control {
@@ -36,7 +36,7 @@ struct gw_control {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
-/* --- the socket --------------------------------------------------------------------------------------- */
+/* --- the socket --- */
 
 /* Whoever may signal us may configure us: our own user, and root. */
 static bool
@@ -70,12 +70,14 @@ on_accept(sd_event_source *s, int fd, uint32_t events, void *arg)
 	if (conn < 0)
 		return 0;
 	if (!peer_allowed(conn)) {
-		gw_log_limited(GW_LOG_WARN, "control client refused: its user is neither ours nor root");
+		gw_log_limited(GW_LOG_WARN,
+			       "control client refused: its user is neither ours nor root");
 		close(conn);
 		return 0;
 	}
 	if (ctl->nclients == CLIENTS_MAX) {
-		gw_log_limited(GW_LOG_WARN, "control client refused: there are %d already", CLIENTS_MAX);
+		gw_log_limited(GW_LOG_WARN, "control client refused: there are %d already",
+			       CLIENTS_MAX);
 		close(conn);
 		return 0;
 	}
@@ -108,21 +110,21 @@ open_socket(struct gw_control *ctl, char *err, unsigned err_size)
 	/* The lock of the pid file says that a socket found here has no owner any more. */
 	unlink(ctl->path);
 	mask = umask(0177);
-	rc = bind(ctl->fd, (struct sockaddr *)&sun, sizeof(sun)) || listen(ctl->fd, CLIENTS_MAX) ? -errno
-											       : 0;
+	rc = bind(ctl->fd, (struct sockaddr *)&sun, sizeof(sun)) || listen(ctl->fd, CLIENTS_MAX)
+		 ? -errno
+		 : 0;
 	umask(mask);
 	if (rc)
 		snprintf(err, err_size, "cannot listen on %s: %s", ctl->path, strerror(-rc));
 	return rc;
 }
 
-/* --- time and signals ----------------------------------------------------------------------------------- */
+/* --- time and signals --- */
 
 static void
 drop_stalled(struct gw_control *ctl, uint64_t now)
 {
-	gw_list_each_safe(c, &ctl->clients, struct client, node)
-	{
+	gw_list_each_safe (c, &ctl->clients, struct client, node) {
 		if (!client_stalled(c, now))
 			continue;
 		gw_warn("control client dropped: it stood still for %d s", CLIENT_STALL_SEC);
@@ -163,8 +165,7 @@ on_prepare(sd_event_source *s, void *arg)
 
 	if (!ctl->env.shutdown)
 		return 0;
-	gw_list_each(c, &ctl->clients, struct client, node)
-	{
+	gw_list_each (c, &ctl->clients, struct client, node) {
 		if (c->out)
 			return 0;
 	}
@@ -172,7 +173,7 @@ on_prepare(sd_event_source *s, void *arg)
 	return sd_event_exit(ctl->ev, 0);
 }
 
-/* --- life ----------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 static int
 add_sources(struct gw_control *ctl)
@@ -180,8 +181,8 @@ add_sources(struct gw_control *ctl)
 	int rc = sd_event_add_io(ctl->ev, &ctl->listener, ctl->fd, EPOLLIN, on_accept, ctl);
 
 	if (rc >= 0)
-		rc = sd_event_add_time_relative(ctl->ev, &ctl->timer, CLOCK_MONOTONIC, TICK_US, 0, on_tick,
-						ctl);
+		rc = sd_event_add_time_relative(ctl->ev, &ctl->timer, CLOCK_MONOTONIC, TICK_US, 0,
+						on_tick, ctl);
 	if (rc >= 0)
 		rc = sd_event_source_set_prepare(ctl->timer, on_prepare);
 	if (rc >= 0)
@@ -230,7 +231,7 @@ gw_control_run(struct gw_control *ctl)
 void
 gw_control_close(struct gw_control *ctl)
 {
-	gw_list_each_safe(c, &ctl->clients, struct client, node)
+	gw_list_each_safe (c, &ctl->clients, struct client, node)
 		client_free(c);
 	sd_event_source_disable_unref(ctl->listener);
 	sd_event_source_disable_unref(ctl->timer);

@@ -9,7 +9,10 @@
 
 #include "gateway/base/str.h"
 
-enum { TGT_INVALID = 17, TGT_UNKNOWN_PARAM = 23 };
+enum {
+	TGT_INVALID = 17,
+	TGT_UNKNOWN_PARAM = 23
+};
 
 bool
 member_fail(const struct member_ctx *ctx, int tgt_err, const char *fmt, ...)
@@ -33,8 +36,9 @@ read_uint(const struct member_ctx *ctx, const struct member *m, json_t *v, void 
 	if (!json_is_integer(v))
 		return member_fail(ctx, TGT_INVALID, "%s is not an integer", m->name);
 	if (i < m->min || i > m->max)
-		return member_fail(ctx, TGT_INVALID, "%s=%" PRId64 " is not within %" PRId64 "..%" PRId64,
-				   m->name, i, m->min, m->max);
+		return member_fail(ctx, TGT_INVALID,
+				   "%s=%" PRId64 " is not within %" PRId64 "..%" PRId64, m->name, i,
+				   m->min, m->max);
 	switch (m->size) {
 	case 1:
 		*(uint8_t *)at = (uint8_t)i;
@@ -60,7 +64,8 @@ read_one(const struct member_ctx *ctx, const struct member *m, json_t *v, void *
 	switch (m->kind) {
 	case MEMBER_BOOL:
 		if (!json_is_boolean(v))
-			return member_fail(ctx, TGT_INVALID, "%s is neither true nor false", m->name);
+			return member_fail(ctx, TGT_INVALID, "%s is neither true nor false",
+					   m->name);
 		*(bool *)at = json_is_true(v);
 		return true;
 	case MEMBER_UINT:
@@ -87,15 +92,15 @@ read_one(const struct member_ctx *ctx, const struct member *m, json_t *v, void *
 }
 
 bool
-member_read_all(const struct member_ctx *ctx, json_t *o, const struct member *table, size_t n, void *obj)
+member_read_all(const struct member_ctx *ctx, json_t *o, const struct member *table, size_t n,
+		void *obj)
 {
 	const char *name;
 	json_t *v;
 
 	if (!json_is_object(o))
 		return member_fail(ctx, TGT_INVALID, "it is not a JSON object");
-	json_object_foreach(o, name, v)
-	{
+	json_object_foreach (o, name, v) {
 		const struct member *m = NULL;
 
 		for (size_t i = 0; i < n && !m; i++) {
@@ -103,7 +108,8 @@ member_read_all(const struct member_ctx *ctx, json_t *o, const struct member *ta
 				m = &table[i];
 		}
 		if (!m)
-			return member_fail(ctx, TGT_UNKNOWN_PARAM, "unknown member \"%.64s\"", name);
+			return member_fail(ctx, TGT_UNKNOWN_PARAM, "unknown member \"%.64s\"",
+					   name);
 		if (!read_one(ctx, m, v, obj))
 			return false;
 	}
@@ -115,8 +121,8 @@ member_read_all(const struct member_ctx *ctx, json_t *o, const struct member *ta
 }
 
 bool
-member_strings(const struct member_ctx *ctx, const char *name, json_t *v, uint32_t max, char ***list,
-	       uint32_t *n)
+member_strings(const struct member_ctx *ctx, const char *name, json_t *v, uint32_t max,
+	       char ***list, uint32_t *n)
 {
 	size_t count = json_array_size(v);
 	char **s;
@@ -124,7 +130,8 @@ member_strings(const struct member_ctx *ctx, const char *name, json_t *v, uint32
 	if (!json_is_array(v))
 		return member_fail(ctx, TGT_INVALID, "%s is not an array", name);
 	if (count > max)
-		return member_fail(ctx, TGT_INVALID, "%s has more than %" PRIu32 " entries", name, max);
+		return member_fail(ctx, TGT_INVALID, "%s has more than %" PRIu32 " entries", name,
+				   max);
 	s = calloc(count + 1, sizeof(*s));
 	for (size_t i = 0; s && i < count; i++) {
 		const char *text = json_string_value(json_array_get(v, i));
@@ -136,7 +143,8 @@ member_strings(const struct member_ctx *ctx, const char *name, json_t *v, uint32
 			free(s[i]);
 		free(s);
 		return text ? member_fail(ctx, 2, "out of memory")
-			    : member_fail(ctx, TGT_INVALID, "%s has an entry that is not a string", name);
+			    : member_fail(ctx, TGT_INVALID, "%s has an entry that is not a string",
+					  name);
 	}
 	*list = s;
 	*n = s ? (uint32_t)count : 0;

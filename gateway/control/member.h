@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Strict reading of a JSON object into a struct by a table: every member is known, of its type, within
- * its range, and fits. What is missing keeps the value that the struct has.
+ * Strict reading of a JSON object into a struct by a table: every member is known, of its type,
+ * within its range, and fits. What is missing keeps the value that the struct has.
  */
 #ifndef GW_CONTROL_MEMBER_H
 #define GW_CONTROL_MEMBER_H
@@ -14,12 +14,12 @@
 #include "gateway/api/config.h"
 
 enum member_kind {
-	MEMBER_BOOL,	/* bool */
-	MEMBER_UINT,	/* unsigned integer of 1, 2, 4 or 8 bytes */
-	MEMBER_STR,	/* char[size] */
+	MEMBER_BOOL,     /* bool */
+	MEMBER_UINT,     /* unsigned integer of 1, 2, 4 or 8 bytes */
+	MEMBER_STR,      /* char[size] */
 	MEMBER_STR_NULL, /* char[size]; null: empty */
-	MEMBER_READ,	/* by read() */
-	MEMBER_SKIP,	/* known, looked at elsewhere */
+	MEMBER_READ,     /* by read() */
+	MEMBER_SKIP,     /* known, looked at elsewhere */
 };
 
 /* The object being read, for sentences. */
@@ -49,6 +49,6 @@ bool member_strings(const struct member_ctx *ctx, const char *name, json_t *v, u
 
 /* Fills err with "KEY: sentence"; returns false. */
 bool member_fail(const struct member_ctx *ctx, int tgt_err, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 #endif

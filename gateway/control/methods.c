@@ -9,7 +9,10 @@
 #include "gateway/control/member.h"
 #include "gateway/control/rpc.h"
 
-enum { TGT_NO_SESSION = 6, TGT_NO_CONNECTION = 7 };
+enum {
+	TGT_NO_SESSION = 6,
+	TGT_NO_CONNECTION = 7
+};
 
 static json_t *
 refused(struct rpc_err *err, const struct gw_conf_err *why)
@@ -34,7 +37,7 @@ read_params(json_t *params, const struct member *table, size_t n, void *obj, str
 	return false;
 }
 
-/* --- hello ------------------------------------------------------------------------------------------- */
+/* --- hello --- */
 
 static json_t *
 bstypes(void)
@@ -51,31 +54,32 @@ hello(struct rpc_env *env, json_t *params, struct rpc_err *err)
 {
 	uint32_t version = 0;
 	const struct member table[] = {
-		{.name = "version",
-		 .kind = MEMBER_UINT,
-		 .required = true,
-		 .size = sizeof(version),
-		 .min = 1,
-		 .max = UINT32_MAX},
+	    {.name = "version",
+	     .kind = MEMBER_UINT,
+	     .required = true,
+	     .size = sizeof(version),
+	     .min = 1,
+	     .max = UINT32_MAX},
 	};
 	json_t *chap;
 
 	if (!read_params(params, table, GW_ARRAY_LEN(table), &version, err))
 		return NULL;
 	if (version != 1)
-		return rpc_fail(err, RPC_PARAMS, "protocol version %u is not spoken here, only 1", version);
+		return rpc_fail(err, RPC_PARAMS, "protocol version %u is not spoken here, only 1",
+				version);
 	chap = json_array();
 	for (int a = 0; a < 32; a++) {
 		if (env->conf->chap_mask & 1u << a)
 			json_array_append_new(chap, json_integer(a));
 	}
-	return json_pack("{s:i,s:s,s:i,s:i,s:s,s:I,s:o,s:o}", "version", 1, "program", LGT_VERSION, "pid",
-			 (int)getpid(), "cores", (int)gw_ncores(), "engine", env->conf->engine,
-			 "generation", (json_int_t)gw_conf_generation(), "bstypes", bstypes(), "chap",
-			 chap);
+	return json_pack("{s:i,s:s,s:i,s:i,s:s,s:I,s:o,s:o}", "version", 1, "program", LGT_VERSION,
+			 "pid", (int)getpid(), "cores", (int)gw_ncores(), "engine",
+			 env->conf->engine, "generation", (json_int_t)gw_conf_generation(),
+			 "bstypes", bstypes(), "chap", chap);
 }
 
-/* --- apply, check ------------------------------------------------------------------------------------ */
+/* --- apply, check --- */
 
 static void
 add_degraded(const char *key, const char *reason, void *arg)
@@ -126,7 +130,7 @@ check(struct rpc_env *env, json_t *params, struct rpc_err *err)
 	return rc ? refused(err, &why) : json_object();
 }
 
-/* --- close ------------------------------------------------------------------------------------------- */
+/* --- close --- */
 
 struct closing {
 	struct gw_tour tour;
@@ -139,8 +143,7 @@ close_visit(struct gw_core *core, struct gw_tour *tour)
 {
 	struct closing *c = gw_container(tour, struct closing, tour);
 
-	gw_list_each_safe(n, gw_nexus_list(core), struct gw_nexus, node)
-	{
+	gw_list_each_safe (n, gw_nexus_list(core), struct gw_nexus, node) {
 		if (n->closing || !n->target || n->target->tid != c->tid || n->tsih != c->sid)
 			continue;
 		c->session = true;
@@ -163,21 +166,21 @@ static json_t *
 close_conn(struct rpc_env *env, json_t *params, struct rpc_err *err)
 {
 	static const struct member table[] = {
-		{.name = "tid",
-		 .kind = MEMBER_UINT,
-		 .required = true,
-		 MEMBER_AT(struct closing, tid),
-		 .max = INT32_MAX},
-		{.name = "sid",
-		 .kind = MEMBER_UINT,
-		 .required = true,
-		 MEMBER_AT(struct closing, sid),
-		 .max = UINT16_MAX},
-		{.name = "cid",
-		 .kind = MEMBER_UINT,
-		 .required = true,
-		 MEMBER_AT(struct closing, cid),
-		 .max = UINT16_MAX},
+	    {.name = "tid",
+	     .kind = MEMBER_UINT,
+	     .required = true,
+	     MEMBER_AT(struct closing, tid),
+	     .max = INT32_MAX},
+	    {.name = "sid",
+	     .kind = MEMBER_UINT,
+	     .required = true,
+	     MEMBER_AT(struct closing, sid),
+	     .max = UINT16_MAX},
+	    {.name = "cid",
+	     .kind = MEMBER_UINT,
+	     .required = true,
+	     MEMBER_AT(struct closing, cid),
+	     .max = UINT16_MAX},
 	};
 	struct closing c = {0};
 
@@ -186,11 +189,12 @@ close_conn(struct rpc_env *env, json_t *params, struct rpc_err *err)
 	gw_tour_sync(&c.tour, close_visit);
 	if (c.found)
 		return json_object();
-	return c.session ? no_such(err, TGT_NO_CONNECTION, "the session has no connection of that cid")
-			 : no_such(err, TGT_NO_SESSION, "the target has no session of that sid");
+	return c.session
+		   ? no_such(err, TGT_NO_CONNECTION, "the session has no connection of that cid")
+		   : no_such(err, TGT_NO_SESSION, "the target has no session of that sid");
 }
 
-/* --- log, shutdown ----------------------------------------------------------------------------------- */
+/* --- log, shutdown --- */
 
 static json_t *
 log_level(struct rpc_env *env, json_t *params, struct rpc_err *err)
@@ -220,9 +224,11 @@ rpc_find(const char *name)
 		const char *name;
 		rpc_method method;
 	} row[] = {
-		{"hello", hello},	     {"apply", apply},	    {"check", check},
-		{"sessions", report_sessions}, {"luns", report_luns}, {"stats", report_stats},
-		{"close", close_conn},	     {"log", log_level},    {"shutdown", shut_down},
+	    {"hello", hello},        {"apply", apply},
+	    {"check", check},        {"sessions", report_sessions},
+	    {"luns", report_luns},   {"stats", report_stats},
+	    {"close", close_conn},   {"log", log_level},
+	    {"shutdown", shut_down},
 	};
 
 	for (size_t i = 0; i < GW_ARRAY_LEN(row); i++) {

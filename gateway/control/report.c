@@ -22,11 +22,11 @@ static bool
 read_filter(json_t *params, struct filter *f, struct rpc_err *err)
 {
 	static const struct member table[] = {
-		{.name = "tid",
-		 .kind = MEMBER_UINT,
-		 MEMBER_AT(struct filter, tid),
-		 .min = 1,
-		 .max = INT32_MAX},
+	    {.name = "tid",
+	     .kind = MEMBER_UINT,
+	     MEMBER_AT(struct filter, tid),
+	     .min = 1,
+	     .max = INT32_MAX},
 	};
 	struct gw_conf_err why = {0};
 	struct member_ctx ctx = {.key = "params", .err = &why};
@@ -54,11 +54,13 @@ peer_string(const char *s)
 	return j;
 }
 
-/* --- sessions ---------------------------------------------------------------------------------------- */
+/* --- sessions --- */
 
-#define SESSION_STATS(X)                                                                           \
-	X(rd_cmds) X(rd_bytes) X(wr_cmds) X(wr_bytes) X(errors) X(rx_bytes) X(tx_bytes) X(cmd_pdus) \
-	X(rsp_pdus) X(dataout_pdus) X(datain_pdus)
+#define SESSION_STATS(X)                                                                 \
+	X(rd_cmds)                                                                       \
+	X(rd_bytes)                                                                      \
+	X(wr_cmds) X(wr_bytes) X(errors) X(rx_bytes) X(tx_bytes) X(cmd_pdus) X(rsp_pdus) \
+	    X(dataout_pdus) X(datain_pdus)
 
 struct row {
 	uint32_t tid;
@@ -105,8 +107,7 @@ collect_visit(struct gw_core *core, struct gw_tour *tour)
 {
 	struct collect *c = gw_container(tour, struct collect, tour);
 
-	gw_list_each(n, gw_nexus_list(core), struct gw_nexus, node)
-	{
+	gw_list_each (n, gw_nexus_list(core), struct gw_nexus, node) {
 		if (n->closing || !n->target || (c->tid && n->target->tid != c->tid))
 			continue;
 		if (c->n < c->room)
@@ -194,7 +195,7 @@ report_sessions(struct rpc_env *env, json_t *params, struct rpc_err *err)
 	return json_pack("{s:o}", "sessions", list);
 }
 
-/* --- LUNs -------------------------------------------------------------------------------------------- */
+/* --- LUNs --- */
 
 struct lun_list {
 	uint32_t tid;
@@ -248,7 +249,7 @@ report_luns(struct rpc_env *env, json_t *params, struct rpc_err *err)
 	return json_pack("{s:o}", "luns", list.array);
 }
 
-/* --- counters ---------------------------------------------------------------------------------------- */
+/* --- counters --- */
 
 json_t *
 report_stats(struct rpc_env *env, json_t *params, struct rpc_err *err)
@@ -259,7 +260,7 @@ report_stats(struct rpc_env *env, json_t *params, struct rpc_err *err)
 		const struct gw_core *core = gw_core_at(i);
 		json_t *c = json_object();
 
-#define X(name, what)                                                                              \
+#define X(name, what) \
 	json_object_set_new(c, #name, json_integer((json_int_t)gw_stat_get(core->stats->name)));
 		GW_CORE_STATS(X)
 #undef X

@@ -26,12 +26,13 @@ error_object(const struct rpc_err *err)
 	json_t *e = json_object();
 
 	json_object_set_new(e, "code", json_integer(err->code));
-	/* A sentence may quote bytes of a peer that are no UTF-8; cutting may have split a character. */
+	/* A sentence may quote bytes of a peer that are no UTF-8; cutting may have split a
+	 * character. */
 	if (json_object_set_new(e, "message", json_string(err->text)) != 0)
 		json_object_set_new(e, "message", json_string("refused"));
 	if (err->code == RPC_REFUSED)
-		json_object_set_new(e, "data",
-				    json_pack("{s:s,s:i}", "key", err->key, "tgt_err", err->tgt_err));
+		json_object_set_new(
+		    e, "data", json_pack("{s:s,s:i}", "key", err->key, "tgt_err", err->tgt_err));
 	return e;
 }
 
@@ -75,14 +76,14 @@ check_request(json_t *req, struct rpc_err *err)
 
 	if (!json_is_object(req))
 		return rpc_fail(err, RPC_INVALID, "a request is one JSON object");
-	json_object_foreach(req, name, value)
-	{
+	json_object_foreach (req, name, value) {
 		bool ok = false;
 
 		for (size_t i = 0; i < GW_ARRAY_LEN(known); i++)
 			ok |= strcmp(name, known[i]) == 0;
 		if (!ok)
-			return rpc_fail(err, RPC_INVALID, "a request has no member \"%.64s\"", name);
+			return rpc_fail(err, RPC_INVALID, "a request has no member \"%.64s\"",
+					name);
 	}
 	if (!json_is_string(version) || strcmp(json_string_value(version), "2.0") != 0)
 		return rpc_fail(err, RPC_INVALID, "jsonrpc is not \"2.0\"");

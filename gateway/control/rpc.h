@@ -37,14 +37,14 @@ typedef json_t *(*rpc_method)(struct rpc_env *env, json_t *params, struct rpc_er
 rpc_method rpc_find(const char *name);
 
 /*
- * Carries out one request of len bytes without its '\n'. The answer with its '\n', to be freed, or NULL
- * if none is due (a notification) or memory is out.
+ * Carries out one request of len bytes without its '\n'. The answer with its '\n', to be freed, or
+ * NULL if none is due (a notification) or memory is out.
  */
 char *rpc_line(struct rpc_env *env, const char *line, size_t len, size_t *answer_len);
 
 /* Fills err; returns NULL for the caller to return. */
 json_t *rpc_fail(struct rpc_err *err, int code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 /* report.c */
 json_t *report_sessions(struct rpc_env *env, json_t *params, struct rpc_err *err);

@@ -28,7 +28,8 @@ start(void)
 {
 	int fds[2];
 
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+			 0);
 	ck_assert_int_ge(sd_event_new(&ev), 0);
 	peer = fds[1];
 	client = client_new(ev, fds[0], &env, on_gone);
@@ -113,7 +114,8 @@ START_TEST(test_end_of_stream_after_a_request_still_answers_it)
 }
 END_TEST
 
-/* Requests wait in the socket while answers are not taken: memory stays bounded, nothing is lost. */
+/* Requests wait in the socket while answers are not taken: memory stays bounded, nothing is lost.
+ */
 START_TEST(test_client_that_does_not_read)
 {
 	static char got[65536];

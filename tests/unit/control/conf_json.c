@@ -20,7 +20,9 @@ read_text(const char *text)
 	return ok;
 }
 
-#define LUN_HEAD "{\"set\":[{\"key\":\"lun:1/1\",\"tid\":1,\"lun\":1,\"naa\":\"60000000000000000000000000000001\""
+#define LUN_HEAD                      \
+	"{\"set\":[{\"key\":\"lun:1/" \
+	"1\",\"tid\":1,\"lun\":1,\"naa\":\"60000000000000000000000000000001\""
 #define TGT_HEAD "{\"set\":[{\"key\":\"target:1\",\"tid\":1,\"iqn\":\"iqn.a:b\""
 
 START_TEST(test_defaults)
@@ -28,9 +30,10 @@ START_TEST(test_defaults)
 	const struct gw_conf_target *t;
 	const struct gw_conf_lun *l;
 
-	ck_assert(read_text(TGT_HEAD "},{\"key\":\"lun:1/1\",\"tid\":1,\"lun\":1,"
-				     "\"naa\":\"60000000000000000000000000000001\"},"
-				     "{\"key\":\"portal:[::]:3260\",\"host\":\"::\"},{\"key\":\"system\"}]}"));
+	ck_assert(read_text(
+	    TGT_HEAD "},{\"key\":\"lun:1/1\",\"tid\":1,\"lun\":1,"
+		     "\"naa\":\"60000000000000000000000000000001\"},"
+		     "{\"key\":\"portal:[::]:3260\",\"host\":\"::\"},{\"key\":\"system\"}]}"));
 	t = &chg.target[0];
 	l = &chg.lun[0];
 	ck_assert(!chg.full && !chg.force && t->ready);
@@ -55,23 +58,23 @@ END_TEST
 START_TEST(test_everything_set)
 {
 	ck_assert(read_text(
-		"{\"full\":true,\"force\":true,\"set\":["
-		"{\"key\":\"system\",\"ready\":false,\"chap\":[7],\"login_timeout\":30,"
-		"\"discovery_in\":[\"u\"],\"discovery_out\":null},"
-		"{\"key\":\"portal:192.0.2.1:3261\",\"host\":\"192.0.2.1\",\"port\":3261,\"tpgt\":2,"
-		"\"advertise\":\"gw:1\"},"
-		"{\"key\":\"account:u\",\"name\":\"u\",\"secret\":\"s\"},"
-		"{\"key\":\"target:1\",\"tid\":1,\"iqn\":\"iqn.a:b\",\"alias\":\"a\",\"ready\":false,"
-		"\"params\":{\"MaxRecvDataSegmentLength\":8192,\"HeaderDigest\":[\"CRC32C\"],"
-		"\"InitialR2T\":true,\"MaxQueueCmd\":32,\"nop_interval\":0},"
-		"\"acl\":[\"ALL\",\"192.0.2.0/24\",\"[2001:db8::]/32\"],\"acl_names\":[\"iqn.x:*\"],"
-		"\"in\":[\"u\"],\"out\":\"u\"},"
-		"{\"key\":\"lun:1/0\",\"tid\":1,\"lun\":0,\"bstype\":\"uring\","
-		"\"kv\":[\"path=/srv/x\",\"direct=1\"],\"block_size\":4096,\"lbppbe\":3,\"la_lba\":7,"
-		"\"naa\":\"6000000000000000000000000000000A\",\"scsi_id\":\"i\",\"serial\":\"s\","
-		"\"vendor\":\"v\",\"product\":\"p\",\"rev\":\"r\",\"removable\":true,\"readonly\":true,"
-		"\"online\":false,\"thin\":true,\"sense_format\":1,\"swp\":true,\"write_cache\":false,"
-		"\"rotation_rate\":1,\"opt_xfer_gran\":8,\"opt_xfer_len\":64}],\"del\":[]}"));
+	    "{\"full\":true,\"force\":true,\"set\":["
+	    "{\"key\":\"system\",\"ready\":false,\"chap\":[7],\"login_timeout\":30,"
+	    "\"discovery_in\":[\"u\"],\"discovery_out\":null},"
+	    "{\"key\":\"portal:192.0.2.1:3261\",\"host\":\"192.0.2.1\",\"port\":3261,\"tpgt\":2,"
+	    "\"advertise\":\"gw:1\"},"
+	    "{\"key\":\"account:u\",\"name\":\"u\",\"secret\":\"s\"},"
+	    "{\"key\":\"target:1\",\"tid\":1,\"iqn\":\"iqn.a:b\",\"alias\":\"a\",\"ready\":false,"
+	    "\"params\":{\"MaxRecvDataSegmentLength\":8192,\"HeaderDigest\":[\"CRC32C\"],"
+	    "\"InitialR2T\":true,\"MaxQueueCmd\":32,\"nop_interval\":0},"
+	    "\"acl\":[\"ALL\",\"192.0.2.0/24\",\"[2001:db8::]/32\"],\"acl_names\":[\"iqn.x:*\"],"
+	    "\"in\":[\"u\"],\"out\":\"u\"},"
+	    "{\"key\":\"lun:1/0\",\"tid\":1,\"lun\":0,\"bstype\":\"uring\","
+	    "\"kv\":[\"path=/srv/x\",\"direct=1\"],\"block_size\":4096,\"lbppbe\":3,\"la_lba\":7,"
+	    "\"naa\":\"6000000000000000000000000000000A\",\"scsi_id\":\"i\",\"serial\":\"s\","
+	    "\"vendor\":\"v\",\"product\":\"p\",\"rev\":\"r\",\"removable\":true,\"readonly\":true,"
+	    "\"online\":false,\"thin\":true,\"sense_format\":1,\"swp\":true,\"write_cache\":false,"
+	    "\"rotation_rate\":1,\"opt_xfer_gran\":8,\"opt_xfer_len\":64}],\"del\":[]}"));
 	ck_assert(chg.full && chg.force);
 	ck_assert_uint_eq(chg.target[0].nacl, 4);
 	ck_assert_uint_eq(chg.target[0].params.header_digest, 2);
@@ -85,7 +88,8 @@ END_TEST
 
 START_TEST(test_del_keys)
 {
-	ck_assert(read_text("{\"del\":[\"lun:1/2\",\"target:3\",\"account:a:b/c\",\"portal:[::1]:3260\"]}"));
+	ck_assert(read_text(
+	    "{\"del\":[\"lun:1/2\",\"target:3\",\"account:a:b/c\",\"portal:[::1]:3260\"]}"));
 	ck_assert_uint_eq(chg.ndel, 4);
 	ck_assert_int_eq(chg.del[0].kind, GW_KEY_LUN);
 	ck_assert_uint_eq(chg.del[0].tid, 1);
@@ -103,58 +107,65 @@ START_TEST(test_refused)
 		const char *text, *key, *names;
 		int tgt_err;
 	} row[] = {
-		{"{\"fuul\":true}", "params", "fuul", 23},
-		{"{\"full\":1}", "params", "full", 17},
-		{"{\"set\":{}}", "params", "set", 17},
-		{"{\"set\":[1]}", "set", "key", 17},
-		{"{\"set\":[{}]}", "set", "key", 17},
-		{"{\"set\":[{\"key\":1}]}", "set", "key", 17},
-		{"{\"set\":[{\"key\":\"disk:1\"}]}", "disk:1", "key", 17},
-		{"{\"set\":[{\"key\":\"target:\"}]}", "target:", "key", 17},
-		{"{\"set\":[{\"key\":\"target:1x\"}]}", "target:1x", "key", 17},
-		{"{\"set\":[{\"key\":\"target:99999999999\"}]}", "target:99999999999", "key", 17},
-		{"{\"set\":[{\"key\":\"lun:1\"}]}", "lun:1", "key", 17},
-		{"{\"set\":[{\"key\":\"lun:1/16384\"}]}", "lun:1/16384", "key", 17},
-		{"{\"set\":[{\"key\":\"target:2\",\"tid\":1,\"iqn\":\"iqn.a:b\"}]}", "target:2", "target:1", 17},
-		{"{\"set\":[{\"key\":\"target:1\",\"tid\":1}]}", "target:1", "iqn", 17},
-		{"{\"set\":[{\"key\":\"target:1\",\"tid\":\"1\",\"iqn\":\"a\"}]}", "target:1", "tid", 17},
-		{"{\"set\":[{\"key\":\"target:1\",\"tid\":1.0,\"iqn\":\"a\"}]}", "target:1", "tid", 17},
-		{TGT_HEAD ",\"colour\":1}]}", "target:1", "colour", 23},
-		{TGT_HEAD ",\"params\":{\"MaxBurstLength\":511}}]}", "target:1", "MaxBurstLength", 17},
-		{TGT_HEAD ",\"params\":{\"Max\":512}}]}", "target:1", "Max", 23},
-		{TGT_HEAD ",\"params\":[]}]}", "target:1", "object", 17},
-		{TGT_HEAD ",\"params\":{\"HeaderDigest\":[]}}]}", "target:1", "HeaderDigest", 17},
-		{TGT_HEAD ",\"params\":{\"DataDigest\":[\"MD5\"]}}]}", "target:1", "DataDigest", 17},
-		{TGT_HEAD ",\"acl\":\"ALL\"}]}", "target:1", "acl", 17},
-		{TGT_HEAD ",\"acl\":[\"ALL\",\"example.com\"]}]}", "target:1", "example.com", 17},
-		{TGT_HEAD ",\"acl\":[1]}]}", "target:1", "acl", 17},
-		{TGT_HEAD ",\"acl_names\":[\"\"]}]}", "target:1", "acl_names", 17},
-		{TGT_HEAD ",\"in\":[\"a\",null]}]}", "target:1", "in", 17},
-		{TGT_HEAD ",\"out\":5}]}", "target:1", "out", 17},
-		{LUN_HEAD ",\"lbppbe\":16}]}", "lun:1/1", "lbppbe", 17},
-		{LUN_HEAD ",\"block_size\":-1}]}", "lun:1/1", "block_size", 17},
-		{LUN_HEAD ",\"kv\":[\"path\"]}]}", "lun:1/1", "path", 17},
-		{LUN_HEAD ",\"kv\":[\"=x\"]}]}", "lun:1/1", "=x", 17},
-		{LUN_HEAD ",\"vendor\":\"NINECHARS\"}]}", "lun:1/1", "vendor", 17},
-		{LUN_HEAD ",\"online\":0}]}", "lun:1/1", "online", 17},
-		{LUN_HEAD ",\"sense_format\":2}]}", "lun:1/1", "sense_format", 17},
-		{"{\"set\":[{\"key\":\"lun:1/1\",\"tid\":1,\"lun\":1}]}", "lun:1/1", "naa", 17},
-		{"{\"set\":[{\"key\":\"lun:1/1\",\"tid\":1,\"lun\":1,\"naa\":\"60\"}]}", "lun:1/1", "naa", 17},
-		{"{\"set\":[{\"key\":\"system\",\"chap\":[4]}]}", "system", "chap", 17},
-		{"{\"set\":[{\"key\":\"system\",\"login_timeout\":0}]}", "system", "login_timeout", 17},
-		{"{\"set\":[{\"key\":\"system\"},{\"key\":\"system\"}]}", "system", "twice", 17},
-		{"{\"set\":[{\"key\":\"portal:[::]:3261\",\"host\":\"::\"}]}", "portal:[::]:3261", "3260", 17},
-		{"{\"set\":[{\"key\":\"portal:x\",\"host\":\"x\",\"port\":65536}]}", "portal:x", "port", 17},
-		{"{\"set\":[{\"key\":\"account:a\",\"name\":\"b\",\"secret\":\"s\"}]}", "account:a", "account:b", 17},
-		{"{\"set\":[{\"key\":\"account:a\",\"name\":\"a\"}]}", "account:a", "secret", 17},
-		{"{\"del\":[1]}", "params", "del", 17},
-		{"{\"del\":[\"system\"]}", "params", "system", 17},
-		{"{\"del\":[\"account:\"]}", "params", "account:", 17},
+	    {"{\"fuul\":true}", "params", "fuul", 23},
+	    {"{\"full\":1}", "params", "full", 17},
+	    {"{\"set\":{}}", "params", "set", 17},
+	    {"{\"set\":[1]}", "set", "key", 17},
+	    {"{\"set\":[{}]}", "set", "key", 17},
+	    {"{\"set\":[{\"key\":1}]}", "set", "key", 17},
+	    {"{\"set\":[{\"key\":\"disk:1\"}]}", "disk:1", "key", 17},
+	    {"{\"set\":[{\"key\":\"target:\"}]}", "target:", "key", 17},
+	    {"{\"set\":[{\"key\":\"target:1x\"}]}", "target:1x", "key", 17},
+	    {"{\"set\":[{\"key\":\"target:99999999999\"}]}", "target:99999999999", "key", 17},
+	    {"{\"set\":[{\"key\":\"lun:1\"}]}", "lun:1", "key", 17},
+	    {"{\"set\":[{\"key\":\"lun:1/16384\"}]}", "lun:1/16384", "key", 17},
+	    {"{\"set\":[{\"key\":\"target:2\",\"tid\":1,\"iqn\":\"iqn.a:b\"}]}", "target:2",
+	     "target:1", 17},
+	    {"{\"set\":[{\"key\":\"target:1\",\"tid\":1}]}", "target:1", "iqn", 17},
+	    {"{\"set\":[{\"key\":\"target:1\",\"tid\":\"1\",\"iqn\":\"a\"}]}", "target:1", "tid",
+	     17},
+	    {"{\"set\":[{\"key\":\"target:1\",\"tid\":1.0,\"iqn\":\"a\"}]}", "target:1", "tid", 17},
+	    {TGT_HEAD ",\"colour\":1}]}", "target:1", "colour", 23},
+	    {TGT_HEAD ",\"params\":{\"MaxBurstLength\":511}}]}", "target:1", "MaxBurstLength", 17},
+	    {TGT_HEAD ",\"params\":{\"Max\":512}}]}", "target:1", "Max", 23},
+	    {TGT_HEAD ",\"params\":[]}]}", "target:1", "object", 17},
+	    {TGT_HEAD ",\"params\":{\"HeaderDigest\":[]}}]}", "target:1", "HeaderDigest", 17},
+	    {TGT_HEAD ",\"params\":{\"DataDigest\":[\"MD5\"]}}]}", "target:1", "DataDigest", 17},
+	    {TGT_HEAD ",\"acl\":\"ALL\"}]}", "target:1", "acl", 17},
+	    {TGT_HEAD ",\"acl\":[\"ALL\",\"example.com\"]}]}", "target:1", "example.com", 17},
+	    {TGT_HEAD ",\"acl\":[1]}]}", "target:1", "acl", 17},
+	    {TGT_HEAD ",\"acl_names\":[\"\"]}]}", "target:1", "acl_names", 17},
+	    {TGT_HEAD ",\"in\":[\"a\",null]}]}", "target:1", "in", 17},
+	    {TGT_HEAD ",\"out\":5}]}", "target:1", "out", 17},
+	    {LUN_HEAD ",\"lbppbe\":16}]}", "lun:1/1", "lbppbe", 17},
+	    {LUN_HEAD ",\"block_size\":-1}]}", "lun:1/1", "block_size", 17},
+	    {LUN_HEAD ",\"kv\":[\"path\"]}]}", "lun:1/1", "path", 17},
+	    {LUN_HEAD ",\"kv\":[\"=x\"]}]}", "lun:1/1", "=x", 17},
+	    {LUN_HEAD ",\"vendor\":\"NINECHARS\"}]}", "lun:1/1", "vendor", 17},
+	    {LUN_HEAD ",\"online\":0}]}", "lun:1/1", "online", 17},
+	    {LUN_HEAD ",\"sense_format\":2}]}", "lun:1/1", "sense_format", 17},
+	    {"{\"set\":[{\"key\":\"lun:1/1\",\"tid\":1,\"lun\":1}]}", "lun:1/1", "naa", 17},
+	    {"{\"set\":[{\"key\":\"lun:1/1\",\"tid\":1,\"lun\":1,\"naa\":\"60\"}]}", "lun:1/1",
+	     "naa", 17},
+	    {"{\"set\":[{\"key\":\"system\",\"chap\":[4]}]}", "system", "chap", 17},
+	    {"{\"set\":[{\"key\":\"system\",\"login_timeout\":0}]}", "system", "login_timeout", 17},
+	    {"{\"set\":[{\"key\":\"system\"},{\"key\":\"system\"}]}", "system", "twice", 17},
+	    {"{\"set\":[{\"key\":\"portal:[::]:3261\",\"host\":\"::\"}]}", "portal:[::]:3261",
+	     "3260", 17},
+	    {"{\"set\":[{\"key\":\"portal:x\",\"host\":\"x\",\"port\":65536}]}", "portal:x", "port",
+	     17},
+	    {"{\"set\":[{\"key\":\"account:a\",\"name\":\"b\",\"secret\":\"s\"}]}", "account:a",
+	     "account:b", 17},
+	    {"{\"set\":[{\"key\":\"account:a\",\"name\":\"a\"}]}", "account:a", "secret", 17},
+	    {"{\"del\":[1]}", "params", "del", 17},
+	    {"{\"del\":[\"system\"]}", "params", "system", 17},
+	    {"{\"del\":[\"account:\"]}", "params", "account:", 17},
 	};
 
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
 		ck_assert_msg(!read_text(row[i].text), "row %zu: %s", i, row[i].text);
-		ck_assert_msg(!strcmp(err.key, row[i].key), "row %zu: %s: %s", i, err.key, err.text);
+		ck_assert_msg(!strcmp(err.key, row[i].key), "row %zu: %s: %s", i, err.key,
+			      err.text);
 		ck_assert_msg(strstr(err.text, row[i].names) != NULL, "row %zu: %s", i, err.text);
 		ck_assert_msg(err.tgt_err == row[i].tgt_err, "row %zu: %d", i, err.tgt_err);
 		ck_assert_uint_eq(chg.ntarget + chg.nlun + chg.ndel, 0);

@@ -38,30 +38,32 @@ START_TEST(test_hostile_lines)
 		const char *line;
 		int code;
 	} row[] = {
-		{"", -32700},
-		{"{", -32700},
-		{"nonsense", -32700},
-		{"\"\\u0000\"", -32700},
-		{"{\"jsonrpc\":\"2.0\",\"jsonrpc\":\"2.0\"}", -32700},
-		{"{\"jsonrpc\":\"2.0\",\"method\":\"\xff\",\"id\":1}", -32700},
-		{"[]", -32600},
-		{"1", -32700},
-		{"{}", -32600},
-		{"{\"jsonrpc\":2.0,\"method\":\"hello\",\"id\":1}", -32600},
-		{"{\"jsonrpc\":\"1.0\",\"method\":\"hello\",\"id\":1}", -32600},
-		{"{\"jsonrpc\":\"2.0\",\"method\":1,\"id\":1}", -32600},
-		{"{\"jsonrpc\":\"2.0\",\"method\":\"hello\",\"id\":[]}", -32600},
-		{"{\"jsonrpc\":\"2.0\",\"method\":\"hello\",\"id\":1,\"x\":1}", -32600},
-		{"{\"jsonrpc\":\"2.0\",\"method\":\"reboot\",\"id\":1}", -32601},
-		{"{\"jsonrpc\":\"2.0\",\"method\":\"hello\",\"params\":[1],\"id\":1}", -32602},
-		{"{\"jsonrpc\":\"2.0\",\"method\":\"hello\",\"id\":1}", -32602},
-		{"{\"jsonrpc\":\"2.0\",\"method\":\"hello\",\"params\":{\"version\":2},\"id\":1}", -32602},
-		{"{\"jsonrpc\":\"2.0\",\"method\":\"apply\",\"id\":1}", -32602},
-		{"{\"jsonrpc\":\"2.0\",\"method\":\"luns\",\"params\":{\"tid\":-1},\"id\":1}", -32602},
-		{"{\"jsonrpc\":\"2.0\",\"method\":\"close\",\"params\":{\"tid\":1},\"id\":1}", -32602},
-		{"{\"jsonrpc\":\"2.0\",\"method\":\"log\",\"params\":{},\"id\":1}", -32602},
-		{"{\"jsonrpc\":\"2.0\",\"method\":\"shutdown\",\"params\":{\"now\":true},\"id\":1}", -32602},
-		{"{\"jsonrpc\":\"2.0\",\"method\":\"apply\",\"params\":{\"x\":1},\"id\":1}", -32000},
+	    {"", -32700},
+	    {"{", -32700},
+	    {"nonsense", -32700},
+	    {"\"\\u0000\"", -32700},
+	    {"{\"jsonrpc\":\"2.0\",\"jsonrpc\":\"2.0\"}", -32700},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"\xff\",\"id\":1}", -32700},
+	    {"[]", -32600},
+	    {"1", -32700},
+	    {"{}", -32600},
+	    {"{\"jsonrpc\":2.0,\"method\":\"hello\",\"id\":1}", -32600},
+	    {"{\"jsonrpc\":\"1.0\",\"method\":\"hello\",\"id\":1}", -32600},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":1,\"id\":1}", -32600},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"hello\",\"id\":[]}", -32600},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"hello\",\"id\":1,\"x\":1}", -32600},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"reboot\",\"id\":1}", -32601},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"hello\",\"params\":[1],\"id\":1}", -32602},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"hello\",\"id\":1}", -32602},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"hello\",\"params\":{\"version\":2},\"id\":1}",
+	     -32602},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"apply\",\"id\":1}", -32602},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"luns\",\"params\":{\"tid\":-1},\"id\":1}", -32602},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"close\",\"params\":{\"tid\":1},\"id\":1}", -32602},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"log\",\"params\":{},\"id\":1}", -32602},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"shutdown\",\"params\":{\"now\":true},\"id\":1}",
+	     -32602},
+	    {"{\"jsonrpc\":\"2.0\",\"method\":\"apply\",\"params\":{\"x\":1},\"id\":1}", -32000},
 	};
 
 	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
@@ -88,7 +90,8 @@ START_TEST(test_deep_nesting_is_refused)
 
 	memset(line, '[', sizeof(line));
 	j = call(line, sizeof(line));
-	ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(j, "error"), "code")), -32700);
+	ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(j, "error"), "code")),
+			 -32700);
 	json_decref(j);
 }
 END_TEST
@@ -96,7 +99,7 @@ END_TEST
 START_TEST(test_hello)
 {
 	json_t *j = call_text(
-		"{\"jsonrpc\":\"2.0\",\"method\":\"hello\",\"params\":{\"version\":1},\"id\":\"a\"}");
+	    "{\"jsonrpc\":\"2.0\",\"method\":\"hello\",\"params\":{\"version\":1},\"id\":\"a\"}");
 	json_t *r = json_object_get(j, "result");
 
 	ck_assert_str_eq(json_string_value(json_object_get(j, "id")), "a");
@@ -112,7 +115,7 @@ END_TEST
 START_TEST(test_apply)
 {
 	static const char line[] =
-		"{\"jsonrpc\":\"2.0\",\"method\":\"apply\",\"params\":{\"set\":[]},\"id\":7}";
+	    "{\"jsonrpc\":\"2.0\",\"method\":\"apply\",\"params\":{\"set\":[]},\"id\":7}";
 	json_t *j = call_text(line), *r = json_object_get(j, "result"), *e;
 
 	ck_assert_int_eq(json_integer_value(json_object_get(r, "generation")), 1);
@@ -141,7 +144,8 @@ END_TEST
 
 START_TEST(test_luns_filter_and_bytes_that_are_no_utf8)
 {
-	json_t *j = call_text("{\"jsonrpc\":\"2.0\",\"method\":\"luns\",\"params\":{\"tid\":2},\"id\":1}");
+	json_t *j =
+	    call_text("{\"jsonrpc\":\"2.0\",\"method\":\"luns\",\"params\":{\"tid\":2},\"id\":1}");
 	json_t *l = json_object_get(json_object_get(j, "result"), "luns");
 
 	ck_assert_uint_eq(json_array_size(l), 1);

@@ -15,7 +15,8 @@ int
 gw_conf_apply(const struct gw_conf_change *chg, struct gw_conf_err *err)
 {
 	if (stub_refuse) {
-		*err = (struct gw_conf_err){.tgt_err = stub_refuse, .key = "lun:1/1", .text = "no \xff such"};
+		*err = (struct gw_conf_err){
+		    .tgt_err = stub_refuse, .key = "lun:1/1", .text = "no \xff such"};
 		return -1;
 	}
 	stub_applied++;
