@@ -51,7 +51,8 @@ mgmt_conn_delete(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out
 				 "target %" PRId32 " has no session %" PRIu64, r->h.tid, r->h.sid);
 	if (r->h.cid > UINT16_MAX)
 		return mgmt_fail(err, TGT_E_NO_CONN,
-				 "session %" PRIu64 " has no connection %" PRIu32, r->h.sid, r->h.cid);
+				 "session %" PRIu64 " has no connection %" PRIu32, r->h.sid,
+				 r->h.cid);
 	return mgmt_link_call(&m->link, "close",
 			      json_pack("{s:i,s:I,s:I}", "tid", (int)r->h.tid, "sid",
 					(json_int_t)r->h.sid, "cid", (json_int_t)r->h.cid),

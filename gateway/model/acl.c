@@ -41,7 +41,8 @@ prefix_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
 	return rest == 0 || ((a[bytes] ^ b[bytes]) & (uint8_t)(0xff00u >> rest)) == 0;
 }
 
-/* A peer's address in up to two forms: an IPv4-mapped one (RFC 4291 2.5.5.2) is an IPv4 host too. */
+/* A peer's address in up to two forms: an IPv4-mapped one (RFC 4291 2.5.5.2) is an IPv4 host too.
+ */
 struct peer_addr {
 	const uint8_t *v4, *v6;
 };
@@ -55,7 +56,7 @@ peer_addr(const struct sockaddr *sa)
 		p.v4 = (const uint8_t *)&((const struct sockaddr_in *)(const void *)sa)->sin_addr;
 	} else if (sa->sa_family == AF_INET6) {
 		const struct in6_addr *a =
-			&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+		    &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
 
 		p.v6 = a->s6_addr;
 		if (IN6_IS_ADDR_V4MAPPED(a))

@@ -13,7 +13,8 @@
 
 struct conf gw_conf_now;
 
-/* --- carrying out: nothing here fails the change -------------------------------------------------- */
+/* --- carrying out: nothing here fails the change
+ * -------------------------------------------------- */
 
 /* 0, or -1 when the LU stays as it was. */
 static int
@@ -22,11 +23,13 @@ new_settings(struct m_lun *l)
 	l->conf.scsi.gone = l->trouble[0] != '\0';
 	if (scsi_lu_update(l->lu, &l->conf.scsi) == 0)
 		return 0;
-	gw_err("a LUN's new settings are not in force: tid=%u lun=%" PRIu64, l->conf.tid, l->conf.lun);
+	gw_err("a LUN's new settings are not in force: tid=%u lun=%" PRIu64, l->conf.tid,
+	       l->conf.lun);
 	return -1;
 }
 
-/* The settings change in between, for the new store may not fit the old block size nor the reverse. */
+/* The settings change in between, for the new store may not fit the old block size nor the reverse.
+ */
 static void
 new_store(struct plan_op *op)
 {
@@ -39,7 +42,8 @@ new_store(struct plan_op *op)
 	if (new_settings(l) || !op->dev || scsi_lu_set_dev(l->lu, op->dev) == 0) {
 		op->dev = scsi_lu_dev(l->lu) ? NULL : op->dev;
 	} else {
-		snprintf(l->trouble, sizeof(l->trouble), "the logical unit does not take the backing store");
+		snprintf(l->trouble, sizeof(l->trouble),
+			 "the logical unit does not take the backing store");
 		new_settings(l);
 	}
 	if (!op->dev)
@@ -214,7 +218,8 @@ gw_conf_check(const struct gw_conf_change *chg, struct gw_conf_err *err)
 	return rc;
 }
 
-/* --- reading -------------------------------------------------------------------------------------- */
+/* --- reading
+ * -------------------------------------------------------------------------------------- */
 
 uint64_t
 gw_conf_generation(void)
@@ -232,7 +237,8 @@ gw_conf_lun_trouble(uint32_t tid, uint64_t lun)
 }
 
 void
-gw_conf_each_lun(void (*fn)(const struct gw_conf_lun *lun, struct scsi_lu *lu, void *arg), void *arg)
+gw_conf_each_lun(void (*fn)(const struct gw_conf_lun *lun, struct scsi_lu *lu, void *arg),
+		 void *arg)
 {
 	const struct gw_index *ix = &gw_conf_now.state.lun;
 
@@ -265,7 +271,8 @@ gw_conf_each_degraded(void (*fn)(const char *key, const char *reason, void *arg)
 	}
 }
 
-/* --- life ----------------------------------------------------------------------------------------- */
+/* --- life
+ * ----------------------------------------------------------------------------------------- */
 
 void
 gw_conf_xport(const struct gw_xport_ops *tcp)
@@ -301,14 +308,14 @@ gw_conf_fini(void)
 	if (gw_conf_apply(&none, &err) != 0)
 		gw_err("the configuration stays until the end: %s", err.text);
 	grave_sweep();
-	gw_list_each_safe(p, &gw_conf_now.retired, struct m_portal, node)
-	{
+	gw_list_each_safe (p, &gw_conf_now.retired, struct m_portal, node) {
 		gw_list_del(&p->node);
 		m_portal_free(p);
 	}
 	conf_state_fini(&gw_conf_now.state);
 	m_system_free(gw_conf_now.state.sys);
-	/* The cores still point to the model; they read it no more, for nobody is there to log in. */
+	/* The cores still point to the model; they read it no more, for nobody is there to log in.
+	 */
 	build_model_free(gw_conf_now.model);
 	gw_conf_now.model = NULL;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From the control thread's objects to what the cores read: complete, constant, without a way back. */
+/* From the control thread's objects to what the cores read: complete, constant, without a way back.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,8 +38,8 @@ build_snap_free(void *snap)
 
 /* LUN 0 is the controller unless a disk has that number. */
 static void
-fill_luns(struct gw_target *t, const struct conf_state *st, const struct m_target *m, uint32_t first,
-	  uint32_t n)
+fill_luns(struct gw_target *t, const struct conf_state *st, const struct m_target *m,
+	  uint32_t first, uint32_t n)
 {
 	const struct m_lun *l = n ? st->lun.at[first] : NULL;
 
@@ -115,7 +116,8 @@ drop_doubles(struct plan *p)
 	for (uint32_t i = 0; i < p->ntouch; i++) {
 		const struct m_target *t = p->touch[i].target;
 
-		/* A target that was touched and then deleted, or replaced, is not there any more. */
+		/* A target that was touched and then deleted, or replaced, is not there any more.
+		 */
 		if (gw_index_find(&p->next.target, t) != (const void *)t)
 			continue;
 		if (n == 0 || p->touch[n - 1].target != t)

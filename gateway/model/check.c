@@ -9,7 +9,9 @@
 #include "gateway/model/model_priv.h"
 
 /* Numbers of tgtadm's errors, docs/control-protocol.md. */
-enum { TGT_INVALID = 17 };
+enum {
+	TGT_INVALID = 17
+};
 
 int
 conf_fail(struct gw_conf_err *err, int tgt_err, const char *key, const char *fmt, ...)
@@ -31,8 +33,8 @@ check_range(struct gw_conf_err *err, const char *key, const char *name, uint64_t
 	if (v >= min && v <= max)
 		return 0;
 	return conf_fail(err, TGT_INVALID, key,
-			 "%s: %s=%" PRIu64 " is not within %" PRIu64 "..%" PRIu64, key, name, v, min,
-			 max);
+			 "%s: %s=%" PRIu64 " is not within %" PRIu64 "..%" PRIu64, key, name, v,
+			 min, max);
 }
 
 int
@@ -58,9 +60,12 @@ check_portal(const struct gw_conf_portal *p, struct gw_conf_err *err)
 	gw_str_copy(named.host, sizeof(named.host), p->host);
 	m_portal_key(&named, key, sizeof(key));
 	if (inet_pton(strchr(p->host, ':') ? AF_INET6 : AF_INET, p->host, addr) != 1)
-		return conf_fail(err, TGT_INVALID, key, "%s: %s is not a numeric address", key, p->host);
+		return conf_fail(err, TGT_INVALID, key, "%s: %s is not a numeric address", key,
+				 p->host);
 	return check_range(err, key, "port", p->port, 1, 65535) ||
-	       check_range(err, key, "tpgt", p->tpgt, 1, 65535) ? -1 : 0;
+		       check_range(err, key, "tpgt", p->tpgt, 1, 65535)
+		   ? -1
+		   : 0;
 }
 
 /* What tgt allows in a name, and bytes beyond ASCII (RFC 3722): no controls, spaces or commas. */
@@ -85,19 +90,19 @@ check_params(const struct gw_target_params *p, const char *key, struct gw_conf_e
 		const char *name;
 		uint64_t v, min, max;
 	} row[] = {
-		/* RFC 7143 13.12, 13.13, 13.14, 13.17, 13.15, 13.16 */
-		{"MaxRecvDataSegmentLength", p->max_recv_dsl, 512, 16777215},
-		{"MaxXmitDataSegmentLength", p->max_xmit_dsl, 512, 16777215},
-		{"MaxBurstLength", p->max_burst, 512, 16777215},
-		{"FirstBurstLength", p->first_burst, 512, 16777215},
-		{"MaxOutstandingR2T", p->max_outstanding_r2t, 1, 65535},
-		{"DefaultTime2Wait", p->default_time2wait, 0, 3600},
-		{"DefaultTime2Retain", p->default_time2retain, 0, 3600},
-		{"MaxQueueCmd", p->queue_depth, 1, 1024},
-		{"nop_interval", p->nop_interval, 0, 86400},
-		{"nop_count", p->nop_count, 0, 1000},
-		{"HeaderDigest", p->header_digest, 1, 3},
-		{"DataDigest", p->data_digest, 1, 3},
+	    /* RFC 7143 13.12, 13.13, 13.14, 13.17, 13.15, 13.16 */
+	    {"MaxRecvDataSegmentLength", p->max_recv_dsl, 512, 16777215},
+	    {"MaxXmitDataSegmentLength", p->max_xmit_dsl, 512, 16777215},
+	    {"MaxBurstLength", p->max_burst, 512, 16777215},
+	    {"FirstBurstLength", p->first_burst, 512, 16777215},
+	    {"MaxOutstandingR2T", p->max_outstanding_r2t, 1, 65535},
+	    {"DefaultTime2Wait", p->default_time2wait, 0, 3600},
+	    {"DefaultTime2Retain", p->default_time2retain, 0, 3600},
+	    {"MaxQueueCmd", p->queue_depth, 1, 1024},
+	    {"nop_interval", p->nop_interval, 0, 86400},
+	    {"nop_count", p->nop_count, 0, 1000},
+	    {"HeaderDigest", p->header_digest, 1, 3},
+	    {"DataDigest", p->data_digest, 1, 3},
 	};
 
 	for (size_t i = 0; i < GW_ARRAY_LEN(row); i++) {
@@ -116,11 +121,13 @@ check_target(const struct gw_conf_target *t, struct gw_conf_err *err)
 	if (check_range(err, key, "tid", t->tid, 1, INT32_MAX))
 		return -1;
 	if (!name_ok(t->iqn, ".:-_"))
-		return conf_fail(err, TGT_INVALID, key, "%s: \"%s\" is not a target name", key, t->iqn);
+		return conf_fail(err, TGT_INVALID, key, "%s: \"%s\" is not a target name", key,
+				 t->iqn);
 	for (uint32_t i = 0; i < t->nacl; i++) {
 		if (t->acl[i].kind == GW_ACL_NAME && !name_ok(t->acl[i].name, ".:-_*?"))
-			return conf_fail(err, TGT_INVALID, key, "%s: \"%s\" is not an initiator name",
-					 key, t->acl[i].name);
+			return conf_fail(err, TGT_INVALID, key,
+					 "%s: \"%s\" is not an initiator name", key,
+					 t->acl[i].name);
 	}
 	return check_params(&t->params, key, err);
 }
@@ -131,8 +138,9 @@ check_ascii(struct gw_conf_err *err, const char *key, const char *name, const ch
 {
 	for (const char *p = s; *p; p++) {
 		if (*p < 0x20 || *p > 0x7e)
-			return conf_fail(err, TGT_INVALID, key, "%s: %s has a byte that is not printable ASCII",
-					 key, name);
+			return conf_fail(err, TGT_INVALID, key,
+					 "%s: %s has a byte that is not printable ASCII", key,
+					 name);
 	}
 	return 0;
 }
@@ -154,10 +162,12 @@ check_scsi(const struct scsi_lu_conf *s, const char *key, struct gw_conf_err *er
 	if (s->naa[0] >> 4 != 6)
 		return conf_fail(err, TGT_INVALID, key, "%s: naa does not begin with 6", key);
 	return check_ascii(err, key, "scsi_id", s->scsi_id) ||
-	       check_ascii(err, key, "serial", s->serial) ||
-	       check_ascii(err, key, "vendor", s->vendor) ||
-	       check_ascii(err, key, "product", s->product) ||
-	       check_ascii(err, key, "rev", s->rev) ? -1 : 0;
+		       check_ascii(err, key, "serial", s->serial) ||
+		       check_ascii(err, key, "vendor", s->vendor) ||
+		       check_ascii(err, key, "product", s->product) ||
+		       check_ascii(err, key, "rev", s->rev)
+		   ? -1
+		   : 0;
 }
 
 int

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A sorted array of pointers: the control thread's way to find an object by key, and to walk a range
- * of them in order. Room is reserved when an index is copied, so that putting cannot fail.
+ * A sorted array of pointers: the control thread's way to find an object by key, and to walk a
+ * range of them in order. Room is reserved when an index is copied, so that putting cannot fail.
  */
 #ifndef GW_MODEL_INDEX_H
 #define GW_MODEL_INDEX_H

@@ -20,18 +20,18 @@ struct m_account {
 };
 
 struct m_portal {
-	struct gw_portal p; /* first */
-	bool listening;	    /* now */
-	char trouble[256];  /* now: why it does not listen */
+	struct gw_portal p;  /* first */
+	bool listening;      /* now */
+	char trouble[256];   /* now: why it does not listen */
 	struct gw_list node; /* retired ones */
 };
 
 struct m_target {
 	struct gw_conf_target conf;
 	uint64_t uid;
-	struct scsi_lu *ctl;	/* LUN 0 while no disk is there */
+	struct scsi_lu *ctl;    /* LUN 0 while no disk is there */
 	struct gw_target *snap; /* now: what the cores see */
-	uint32_t pos;		/* now: place in the model being built */
+	uint32_t pos;           /* now: place in the model being built */
 };
 
 struct m_lun {
@@ -47,16 +47,21 @@ struct conf_state {
 
 /* One object that differs: old NULL means new, new NULL means deleted. */
 struct plan_op {
-	enum { OP_ACCOUNT, OP_PORTAL, OP_TARGET, OP_LUN } kind;
+	enum {
+		OP_ACCOUNT,
+		OP_PORTAL,
+		OP_TARGET,
+		OP_LUN
+	} kind;
 	void *old, *new;
 	/* stage.c */
-	struct be_dev *dev;  /* opened, not yet the LU's */
-	uint64_t size_was;   /* resized in place: bytes before; 0: not */
-	bool taken;	     /* old's device or listener was taken down to make way */
-	bool staged;	     /* new is listening, or has its LU */
-	bool reopen;	     /* new needs a device of its own */
-	bool resize;	     /* only size= differs */
-	bool busy;	     /* its store is held by something that this change takes away */
+	struct be_dev *dev; /* opened, not yet the LU's */
+	uint64_t size_was;  /* resized in place: bytes before; 0: not */
+	bool taken;         /* old's device or listener was taken down to make way */
+	bool staged;        /* new is listening, or has its LU */
+	bool reopen;        /* new needs a device of its own */
+	bool resize;        /* only size= differs */
+	bool busy;          /* its store is held by something that this change takes away */
 };
 
 /* A target that the cores must see anew. */
@@ -84,7 +89,7 @@ struct grave {
 	struct {
 		void (*bury)(void *);
 		void *body;
-	} *item;
+	} * item;
 	struct scsi_lu **lu;
 	uint32_t nlu, nitem, room;
 };
@@ -95,9 +100,9 @@ struct conf {
 	struct gw_model *model;
 	const struct gw_xport_ops *tcp;
 	uint64_t uids;
-	uint32_t ndegraded;	   /* LUNs and portals in trouble */
-	struct gw_list graves;	   /* publish.c */
-	struct gw_list retired;	   /* portals: a connection may still name its own in a log line */
+	uint32_t ndegraded;     /* LUNs and portals in trouble */
+	struct gw_list graves;  /* publish.c */
+	struct gw_list retired; /* portals: a connection may still name its own in a log line */
 	uint32_t tick, size_at, epoch;
 };
 extern struct conf gw_conf_now;
@@ -141,7 +146,7 @@ int check_lun(const struct gw_conf_lun *l, struct gw_conf_err *err);
 int check_system(const struct gw_conf_system *s, struct gw_conf_err *err);
 /* Fills err; always -1. */
 int conf_fail(struct gw_conf_err *err, int tgt_err, const char *key, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+    __attribute__((format(printf, 4, 5)));
 
 /* --- plan.c: what a change means. 0 or -1 with err filled; fini in both cases. */
 int plan_make(struct plan *p, const struct gw_conf_change *chg, struct gw_conf_err *err);
@@ -151,7 +156,8 @@ void plan_fini(struct plan *p, bool done);
 /* --- stage.c: all that can fail, with the way back. */
 int stage_all(struct plan *p);
 /* One that is not new may be larger than its size= says. why is filled unless 0 is returned. */
-int lun_store_open(const struct m_lun *l, bool is_new, struct be_dev **dev, char *why, unsigned size);
+int lun_store_open(const struct m_lun *l, bool is_new, struct be_dev **dev, char *why,
+		   unsigned size);
 void stage_undo(struct plan *p);
 
 /* --- build.c: what the cores see. */
@@ -167,7 +173,8 @@ struct grave *grave_new(uint32_t items, uint32_t snaps);
 void grave_free(struct grave *g); /* it alone */
 void grave_put(struct grave *g, void (*bury)(void *), void *body);
 void grave_put_lu(struct grave *g, struct scsi_lu *lu);
-/* Buries at once what nobody refers to, waits up to ms for the rest; what remains waits for a sweep. */
+/* Buries at once what nobody refers to, waits up to ms for the rest; what remains waits for a
+ * sweep. */
 void grave_dig(struct grave *g, uint32_t ms);
 void grave_sweep(void);
 

@@ -7,7 +7,8 @@
 #include "gateway/base/str.h"
 #include "gateway/model/model_priv.h"
 
-/* --- order ------------------------------------------------------------------------------------- */
+/* --- order -------------------------------------------------------------------------------------
+ */
 
 static int
 order(uint64_t a, uint64_t b)
@@ -33,13 +34,15 @@ portal_cmp(const void *a, const void *b)
 static int
 target_cmp(const void *a, const void *b)
 {
-	return order(((const struct m_target *)a)->conf.tid, ((const struct m_target *)b)->conf.tid);
+	return order(((const struct m_target *)a)->conf.tid,
+		     ((const struct m_target *)b)->conf.tid);
 }
 
 static int
 iqn_cmp(const void *a, const void *b)
 {
-	return strcmp(((const struct m_target *)a)->conf.iqn, ((const struct m_target *)b)->conf.iqn);
+	return strcmp(((const struct m_target *)a)->conf.iqn,
+		      ((const struct m_target *)b)->conf.iqn);
 }
 
 static int
@@ -54,7 +57,8 @@ lun_cmp(const void *a, const void *b)
 static int
 naa_cmp(const void *a, const void *b)
 {
-	return memcmp(((const struct m_lun *)a)->conf.scsi.naa, ((const struct m_lun *)b)->conf.scsi.naa,
+	return memcmp(((const struct m_lun *)a)->conf.scsi.naa,
+		      ((const struct m_lun *)b)->conf.scsi.naa,
 		      sizeof(((const struct m_lun *)a)->conf.scsi.naa));
 }
 
@@ -97,7 +101,8 @@ conf_state_fini(struct conf_state *st)
 	gw_index_fini(&st->naa);
 }
 
-/* --- lists of strings --------------------------------------------------------------------------- */
+/* --- lists of strings ---------------------------------------------------------------------------
+ */
 
 static void
 strings_free(char **s, uint32_t n)
@@ -157,7 +162,8 @@ m_kv(char *const *kv, const char *name)
 	return NULL;
 }
 
-/* --- copies ------------------------------------------------------------------------------------- */
+/* --- copies -------------------------------------------------------------------------------------
+ */
 
 struct m_account *
 m_account_new(const struct gw_account *a)
@@ -308,7 +314,8 @@ m_system_free(void *s)
 	free(m);
 }
 
-/* --- comparison --------------------------------------------------------------------------------- */
+/* --- comparison ---------------------------------------------------------------------------------
+ */
 
 bool
 m_portal_equal(const struct m_portal *a, const struct m_portal *b)
@@ -324,10 +331,11 @@ params_equal(const struct gw_target_params *a, const struct gw_target_params *b)
 	       a->first_burst == b->first_burst && a->max_burst == b->max_burst &&
 	       a->max_outstanding_r2t == b->max_outstanding_r2t &&
 	       a->default_time2wait == b->default_time2wait &&
-	       a->default_time2retain == b->default_time2retain && a->queue_depth == b->queue_depth &&
-	       a->nop_interval == b->nop_interval && a->nop_count == b->nop_count &&
-	       a->initial_r2t == b->initial_r2t && a->immediate_data == b->immediate_data &&
-	       a->header_digest == b->header_digest && a->data_digest == b->data_digest;
+	       a->default_time2retain == b->default_time2retain &&
+	       a->queue_depth == b->queue_depth && a->nop_interval == b->nop_interval &&
+	       a->nop_count == b->nop_count && a->initial_r2t == b->initial_r2t &&
+	       a->immediate_data == b->immediate_data && a->header_digest == b->header_digest &&
+	       a->data_digest == b->data_digest;
 }
 
 static bool

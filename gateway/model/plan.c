@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * From "this is wanted" to "this differs": checks each object and all references, and leaves the next
- * state beside the current one. Nothing is opened, nothing current is touched.
+ * From "this is wanted" to "this differs": checks each object and all references, and leaves the
+ * next state beside the current one. Nothing is opened, nothing current is touched.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,8 +10,15 @@
 
 #include "gateway/model/model_priv.h"
 
-enum { TGT_NO_MEMORY = 2, TGT_NO_TARGET = 4, TGT_NO_LUN = 5, TGT_EXISTS = 9, TGT_NO_ACCOUNT = 15,
-       TGT_INVALID = 17, TGT_ACTIVE = 19 };
+enum {
+	TGT_NO_MEMORY = 2,
+	TGT_NO_TARGET = 4,
+	TGT_NO_LUN = 5,
+	TGT_EXISTS = 9,
+	TGT_NO_ACCOUNT = 15,
+	TGT_INVALID = 17,
+	TGT_ACTIVE = 19
+};
 
 /* Bounds on what an administrator can make us hold; far above what one machine serves. */
 #define MAX_ACCOUNTS 65536
@@ -27,7 +34,8 @@ no_memory(struct plan *p)
 	return conf_fail(p->err, TGT_NO_MEMORY, "", "out of memory");
 }
 
-/* --- lists that grow ---------------------------------------------------------------------------- */
+/* --- lists that grow ----------------------------------------------------------------------------
+ */
 
 static int
 add_op(struct plan *p, int kind, void *old, void *new)
@@ -83,7 +91,8 @@ twice(struct plan *p, const char *key)
 	return conf_fail(p->err, TGT_INVALID, key, "%s appears twice in one change", key);
 }
 
-/* --- what is set -------------------------------------------------------------------------------- */
+/* --- what is set --------------------------------------------------------------------------------
+ */
 
 static int
 set_account(struct plan *p, const struct gw_account *a)
@@ -158,8 +167,9 @@ place_target(struct plan *p, struct m_target *new, struct m_target *old)
 		gw_index_del(&p->next.iqn, old);
 	same = gw_index_find(&p->next.iqn, new);
 	if (same)
-		return conf_fail(p->err, TGT_EXISTS, key, "target %" PRIu32 " has the name %s already",
-				 same->conf.tid, new->conf.iqn);
+		return conf_fail(p->err, TGT_EXISTS, key,
+				 "target %" PRIu32 " has the name %s already", same->conf.tid,
+				 new->conf.iqn);
 	return 0;
 }
 
@@ -217,8 +227,8 @@ place_lun(struct plan *p, struct m_lun *new, struct m_lun *old)
 	same = gw_index_find(&p->next.naa, new);
 	if (same && same != old)
 		return conf_fail(p->err, TGT_INVALID, key,
-				 "%s: its naa is that of lun:%" PRIu32 "/%" PRIu64, key, same->conf.tid,
-				 same->conf.lun);
+				 "%s: its naa is that of lun:%" PRIu32 "/%" PRIu64, key,
+				 same->conf.tid, same->conf.lun);
 	return old ? 0 : touch(p, t);
 }
 
@@ -304,7 +314,8 @@ set_all(struct plan *p)
 	return 0;
 }
 
-/* --- what is deleted ---------------------------------------------------------------------------- */
+/* --- what is deleted ----------------------------------------------------------------------------
+ */
 
 static int
 del_lun(struct plan *p, uint32_t tid, uint64_t lun)
@@ -436,7 +447,8 @@ del_unnamed(struct plan *p)
 	return 0;
 }
 
-/* --- the whole ---------------------------------------------------------------------------------- */
+/* --- the whole ----------------------------------------------------------------------------------
+ */
 
 static bool
 account_differs(const struct plan *p, const char *name, const struct gw_account *seen)
@@ -512,16 +524,17 @@ check_counts(struct plan *p)
 		const char *what;
 		uint32_t n, max;
 	} row[] = {
-		{"accounts", p->next.account.n, MAX_ACCOUNTS},
-		{"portals", p->next.portal.n, MAX_PORTALS},
-		{"targets", p->next.target.n, MAX_TARGETS},
-		{"LUNs", p->next.lun.n, MAX_LUNS},
+	    {"accounts", p->next.account.n, MAX_ACCOUNTS},
+	    {"portals", p->next.portal.n, MAX_PORTALS},
+	    {"targets", p->next.target.n, MAX_TARGETS},
+	    {"LUNs", p->next.lun.n, MAX_LUNS},
 	};
 
 	for (size_t i = 0; i < GW_ARRAY_LEN(row); i++) {
 		if (row[i].n > row[i].max)
-			return conf_fail(p->err, TGT_INVALID, "", "%" PRIu32 " %s are more than %" PRIu32,
-					 row[i].n, row[i].what, row[i].max);
+			return conf_fail(p->err, TGT_INVALID, "",
+					 "%" PRIu32 " %s are more than %" PRIu32, row[i].n,
+					 row[i].what, row[i].max);
 	}
 	return 0;
 }
@@ -568,10 +581,10 @@ plan_fini(struct plan *p, bool done)
 {
 	for (uint32_t i = 0; !done && i < p->nop; i++) {
 		static void (*const dispose[])(void *) = {
-			[OP_ACCOUNT] = m_account_free,
-			[OP_PORTAL] = m_portal_free,
-			[OP_TARGET] = m_target_free,
-			[OP_LUN] = m_lun_free,
+		    [OP_ACCOUNT] = m_account_free,
+		    [OP_PORTAL] = m_portal_free,
+		    [OP_TARGET] = m_target_free,
+		    [OP_LUN] = m_lun_free,
 		};
 
 		dispose[p->op[i].kind](p->op[i].new);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Brings a new model round all cores, and buries the old snapshots when the last nexus that refers to
- * one is gone. A nexus goes on with its target's new snapshot; if the target is gone, so is the
+ * Brings a new model round all cores, and buries the old snapshots when the last nexus that refers
+ * to one is gone. A nexus goes on with its target's new snapshot; if the target is gone, so is the
  * session, but not at once: its commands may still be in a backend.
  */
 #include <stdlib.h>
@@ -26,7 +26,8 @@ retarget(struct gw_nexus *n, const struct gw_target *t)
 		return false;
 	}
 	if (scsi_nexus_retarget(n, t) != 0) {
-		gw_log_limited(GW_LOG_ERR, "session closed, out of memory: target=%s initiator=%s peer=%s",
+		gw_log_limited(GW_LOG_ERR,
+			       "session closed, out of memory: target=%s initiator=%s peer=%s",
 			       t->iqn, n->initiator, n->peer);
 		n->xport->close(n, GW_WHY_ADMIN);
 		return false;
@@ -45,8 +46,7 @@ visit(struct gw_core *core, struct gw_tour *tour)
 		core->slot[GW_SLOT_MODEL] = r->model;
 	else
 		m = gw_model_of(core);
-	gw_list_each_safe(n, gw_nexus_list(core), struct gw_nexus, node)
-	{
+	gw_list_each_safe (n, gw_nexus_list(core), struct gw_nexus, node) {
 		const struct gw_target *t;
 
 		if (!n->target)
@@ -74,7 +74,8 @@ publish(struct gw_model *m)
 	go_round(m);
 }
 
-/* --- graves -------------------------------------------------------------------------------------- */
+/* --- graves --------------------------------------------------------------------------------------
+ */
 
 struct grave *
 grave_new(uint32_t items, uint32_t snaps)
@@ -163,8 +164,7 @@ grave_sweep(void)
 	if (gw_list_empty(&gw_conf_now.graves))
 		return;
 	go_round(NULL);
-	gw_list_each_safe(g, &gw_conf_now.graves, struct grave, node)
-	{
+	gw_list_each_safe (g, &gw_conf_now.graves, struct grave, node) {
 		if (!visited(g))
 			fill_in(g);
 	}

@@ -16,7 +16,7 @@ count_visit(struct gw_core *core, struct gw_tour *tour)
 {
 	struct census *c = gw_container(tour, struct census, tour);
 
-	gw_list_each(n, gw_nexus_list(core), struct gw_nexus, node)
+	gw_list_each (n, gw_nexus_list(core), struct gw_nexus, node)
 		c->n += c->tid == 0 || (n->target && n->target->tid == c->tid && !n->closing);
 	gw_tour_next(tour);
 }
@@ -33,8 +33,7 @@ sessions_of(uint32_t tid)
 static void
 ask_visit(struct gw_core *core, struct gw_tour *tour)
 {
-	gw_list_each_safe(n, gw_nexus_list(core), struct gw_nexus, node)
-	{
+	gw_list_each_safe (n, gw_nexus_list(core), struct gw_nexus, node) {
 		if (!n->closing && n->xport->ask_logout)
 			n->xport->ask_logout(n);
 	}
@@ -44,8 +43,7 @@ ask_visit(struct gw_core *core, struct gw_tour *tour)
 static void
 close_visit(struct gw_core *core, struct gw_tour *tour)
 {
-	gw_list_each_safe(n, gw_nexus_list(core), struct gw_nexus, node)
-	{
+	gw_list_each_safe (n, gw_nexus_list(core), struct gw_nexus, node) {
 		if (!n->closing)
 			n->xport->close(n, GW_WHY_SHUTDOWN);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * All steps of a change that can fail, in an order that interrupts nothing before it must, each with
- * its way back. Whatever holds a store or a port that the change hands to another object is taken
- * down last.
+ * All steps of a change that can fail, in an order that interrupts nothing before it must, each
+ * with its way back. Whatever holds a store or a port that the change hands to another object is
+ * taken down last.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,7 +13,11 @@
 #include "gateway/base/str.h"
 #include "gateway/model/model_priv.h"
 
-enum { TGT_UNKNOWN = 1, TGT_NO_MEMORY = 2, TGT_INVALID = 17 };
+enum {
+	TGT_UNKNOWN = 1,
+	TGT_NO_MEMORY = 2,
+	TGT_INVALID = 17
+};
 
 /* Options of one store but size=. */
 #define KV_AS_IT_IS 16
@@ -25,8 +29,8 @@ lun_key(const struct m_lun *l, char *out, unsigned size)
 }
 
 /*
- * A store that is larger than configured has grown, and whoever asked for it died before the new size
- * was kept, or took it back. Nothing is cut off for that: the store is served as it is.
+ * A store that is larger than configured has grown, and whoever asked for it died before the new
+ * size was kept, or took it back. Nothing is cut off for that: the store is served as it is.
  */
 static int
 open_as_it_is(const struct m_lun *l, struct be_dev **dev)
@@ -46,9 +50,9 @@ open_as_it_is(const struct m_lun *l, struct be_dev **dev)
 	kv[n] = NULL;
 	rc = be_dev_open(l->conf.bstype, kv, dev, why, sizeof(why));
 	if (rc == 0)
-		gw_warn("a LUN's store is larger than configured: tid=%u lun=%" PRIu64 " bytes=%" PRIu64
-			" size=%s", l->conf.tid, l->conf.lun, be_dev_size(*dev),
-			m_kv(l->conf.kv, "size"));
+		gw_warn("a LUN's store is larger than configured: tid=%u lun=%" PRIu64
+			" bytes=%" PRIu64 " size=%s",
+			l->conf.tid, l->conf.lun, be_dev_size(*dev), m_kv(l->conf.kv, "size"));
 	return rc;
 }
 
@@ -80,7 +84,8 @@ store_failed(struct plan *p, struct m_lun *l, const char *why)
 	return conf_fail(p->err, TGT_INVALID, key, "%s: %s", key, why);
 }
 
-/* --- step 1: open what can be opened beside what is there --------------------------------------- */
+/* --- step 1: open what can be opened beside what is there ---------------------------------------
+ */
 
 /* Does this change take away an LU that has the same store? */
 static bool
@@ -131,7 +136,8 @@ check_fit(struct plan *p, struct plan_op *op)
 
 	if (!dev || dev->io_align <= l->conf.scsi.block_size)
 		return 0;
-	snprintf(why, sizeof(why), "block_size=%" PRIu32 " is less than the %" PRIu32
+	snprintf(why, sizeof(why),
+		 "block_size=%" PRIu32 " is less than the %" PRIu32
 		 " bytes that the backing store reads and writes at once",
 		 l->conf.scsi.block_size, dev->io_align);
 	if (!op->dev) {
@@ -168,7 +174,8 @@ open_stores(struct plan *p)
 	return 0;
 }
 
-/* --- step 2: portals ----------------------------------------------------------------------------- */
+/* --- step 2: portals -----------------------------------------------------------------------------
+ */
 
 static void
 portal_down(struct plan_op *op)
@@ -230,7 +237,7 @@ static int
 listen_portals(struct plan *p)
 {
 	for (uint32_t i = 0; i < p->nop; i++) {
-		if (p->op[i].kind == OP_PORTAL && p->op[i].new && listen_one(p, &p->op[i]))
+		if (p->op[i].kind == OP_PORTAL && p->op[i].new &&listen_one(p, &p->op[i]))
 			return -1;
 	}
 	return 0;
@@ -247,7 +254,8 @@ portal_up(struct m_portal *old)
 		portal_trouble(old, why[0] ? why : "cannot listen again");
 }
 
-/* --- step 3: stores that move from one LU to another, or change their options ---------------------- */
+/* --- step 3: stores that move from one LU to another, or change their options
+ * ---------------------- */
 
 static int
 take_stores(struct plan *p, const struct m_lun *for_lun)
@@ -286,8 +294,8 @@ move_stores(struct plan *p)
 		if (take_stores(p, op->new))
 			return conf_fail(p->err, TGT_NO_MEMORY, "", "out of memory");
 		if (lun_store_open(op->new, !p->chg->full, &op->dev, why, sizeof(why))
-			    ? store_failed(p, op->new, why)
-			    : check_fit(p, op))
+			? store_failed(p, op->new, why)
+			: check_fit(p, op))
 			return -1;
 	}
 	return 0;
@@ -309,7 +317,8 @@ give_back_store(struct m_lun *old)
 	}
 }
 
-/* --- step 4: new sizes, in place ------------------------------------------------------------------ */
+/* --- step 4: new sizes, in place
+ * ------------------------------------------------------------------ */
 
 static int
 resize_store(struct plan *p, struct plan_op *op)
@@ -322,23 +331,26 @@ resize_store(struct plan *p, struct plan_op *op)
 
 	lun_key(new, key, sizeof(key));
 	if (!gw_str_size(m_kv(new->conf.kv, "size"), &bytes))
-		return conf_fail(p->err, TGT_INVALID, key, "%s: size=%s is not a size in bytes", key,
-				 m_kv(new->conf.kv, "size"));
+		return conf_fail(p->err, TGT_INVALID, key, "%s: size=%s is not a size in bytes",
+				 key, m_kv(new->conf.kv, "size"));
 	/* As in open_as_it_is(): the rest of the configuration must not wait for this. */
 	if (bytes < be_dev_size(dev) && p->chg->full) {
-		gw_warn("a LUN's store is larger than configured: tid=%u lun=%" PRIu64 " bytes=%" PRIu64
-			" size=%" PRIu64, new->conf.tid, new->conf.lun, be_dev_size(dev), bytes);
+		gw_warn("a LUN's store is larger than configured: tid=%u lun=%" PRIu64
+			" bytes=%" PRIu64 " size=%" PRIu64,
+			new->conf.tid, new->conf.lun, be_dev_size(dev), bytes);
 		return 0;
 	}
 	if (bytes < be_dev_size(dev))
 		return conf_fail(p->err, TGT_INVALID, key,
-				 "%s: size=%" PRIu64 " would cut off data, it has %" PRIu64 " bytes", key,
-				 bytes, be_dev_size(dev));
+				 "%s: size=%" PRIu64 " would cut off data, it has %" PRIu64
+				 " bytes",
+				 key, bytes, be_dev_size(dev));
 	if (bytes == be_dev_size(dev))
 		return 0;
 	rc = dev->ops->resize(dev, bytes, why, sizeof(why));
 	if (rc)
-		return conf_fail(p->err, TGT_INVALID, key, "%s: %s", key, why[0] ? why : strerror(-rc));
+		return conf_fail(p->err, TGT_INVALID, key, "%s: %s", key,
+				 why[0] ? why : strerror(-rc));
 	op->size_was = be_dev_size(dev);
 	return 0;
 }
@@ -362,11 +374,13 @@ resize_undo(struct plan_op *op)
 	char why[400] = "";
 
 	if (dev->ops->resize(dev, op->size_was, why, sizeof(why)) != 0)
-		gw_warn("a LUN's store stays larger than configured: tid=%u lun=%" PRIu64 " why=\"%s\"",
+		gw_warn("a LUN's store stays larger than configured: tid=%u lun=%" PRIu64
+			" why=\"%s\"",
 			new->conf.tid, new->conf.lun, why);
 }
 
-/* --- step 5: logical units ------------------------------------------------------------------------- */
+/* --- step 5: logical units
+ * ------------------------------------------------------------------------- */
 
 static int
 new_lu(struct plan *p, struct plan_op *op)
@@ -437,13 +451,16 @@ make_lus(struct plan *p)
 	return 0;
 }
 
-/* ---------------------------------------------------------------------------------------------------- */
+/* ----------------------------------------------------------------------------------------------------
+ */
 
 int
 stage_all(struct plan *p)
 {
 	return open_stores(p) || listen_portals(p) || move_stores(p) || resize_stores(p) ||
-		       make_lus(p) ? -1 : 0;
+		       make_lus(p)
+		   ? -1
+		   : 0;
 }
 
 static void

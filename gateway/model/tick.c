@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the control thread looks after about once a second: sizes of backing stores, LUNs and portals
- * that wait for theirs, old snapshots that a slow session still holds.
+ * What the control thread looks after about once a second: sizes of backing stores, LUNs and
+ * portals that wait for theirs, old snapshots that a slow session still holds.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,9 +42,11 @@ lun_trouble(struct m_lun *l, const char *why)
 		gw_err("a LUN has no backing store: tid=%u lun=%" PRIu64 " why=\"%s\"", l->conf.tid,
 		       l->conf.lun, l->trouble);
 	else
-		gw_info("a LUN has its backing store again: tid=%u lun=%" PRIu64, l->conf.tid, l->conf.lun);
+		gw_info("a LUN has its backing store again: tid=%u lun=%" PRIu64, l->conf.tid,
+			l->conf.lun);
 	if (was != l->conf.scsi.gone && scsi_lu_update(l->lu, &l->conf.scsi) != 0)
-		gw_err("a LUN's new state is not in force: tid=%u lun=%" PRIu64, l->conf.tid, l->conf.lun);
+		gw_err("a LUN's new state is not in force: tid=%u lun=%" PRIu64, l->conf.tid,
+		       l->conf.lun);
 }
 
 void
@@ -129,7 +131,8 @@ watch_size(struct m_lun *l)
 	}
 	if (bytes == was)
 		return;
-	gw_info("a backing store has another size: tid=%u lun=%" PRIu64 " from=%" PRIu64 " to=%" PRIu64,
+	gw_info("a backing store has another size: tid=%u lun=%" PRIu64 " from=%" PRIu64
+		" to=%" PRIu64,
 		l->conf.tid, l->conf.lun, was, bytes);
 	scsi_lu_resize(l->lu, bytes);
 }

@@ -125,7 +125,8 @@ START_TEST(test_apply_is_all_or_nothing_at_each_step)
 		ck_assert_str_eq(stub_ports[0], ":::3260");
 		ck_assert_uint_eq(gw_conf_now.ndegraded, 0);
 	}
-	/* Two opens that succeed at once or late for each of three stores, two portals, four LUs. */
+	/* Two opens that succeed at once or late for each of three stores, two portals, four LUs.
+	 */
 	ck_assert_uint_ge(fail, 8);
 	stub_fail_at = 0;
 	ck_assert(store_open("/a", "1") && store_open("/b", "") && store_open("/c", ""));
@@ -165,7 +166,8 @@ START_TEST(test_apply_full_leaves_a_grown_store)
 {
 	struct gw_conf_target t = stub_target(1, "iqn.2026-01.example:One");
 	struct gw_conf_lun l[] = {stub_lun(1, 1, kv_a_big), stub_lun(1, 2, kv_b)};
-	struct gw_conf_change full = {.full = true, .target = &t, .ntarget = 1, .lun = l, .nlun = 2};
+	struct gw_conf_change full = {
+	    .full = true, .target = &t, .ntarget = 1, .lun = l, .nlun = 2};
 	struct gw_conf_change one = {.lun = &l[1], .nlun = 1};
 	struct scsi_lu *lu;
 
@@ -278,7 +280,7 @@ START_TEST(test_tick_heals_and_notices)
 	stub_start(1);
 	stub_missing = true;
 	ck_assert_int_eq(apply((struct gw_conf_change){
-				 .full = true, .target = &t, .ntarget = 1, .lun = &l, .nlun = 1}),
+			     .full = true, .target = &t, .ntarget = 1, .lun = &l, .nlun = 1}),
 			 0);
 	lu = gw_target_by_tid(gw_conf_now.model, 1)->lun[1].lu;
 	for (int i = 0; i < 4; i++)
@@ -326,22 +328,22 @@ START_TEST(test_apply_refusals)
 		int tgt_err;
 		struct gw_conf_change chg;
 	} row[] = {
-		{9, {.target = &same_name, .ntarget = 1}},
-		{17, {.target = &bad_name, .ntarget = 1}},
-		{15, {.target = &in, .ntarget = 1}},
-		{17, {.target = &depth, .ntarget = 1}},
-		{4, {.lun = &orphan, .nlun = 1}},
-		{17, {.lun = &same_naa, .nlun = 1}},
-		{17, {.lun = &block, .nlun = 1}},
-		{17, {.lun = &busy, .nlun = 1}},
-		{17, {.lun = twice, .nlun = 2}},
-		{17, {.portal = &host, .nportal = 1}},
-		{5, {.del = &no_lun, .ndel = 1}},
-		{4, {.del = &no_target, .ndel = 1}},
-		{15, {.del = &no_account, .ndel = 1}},
-		{17, {.del = &no_portal, .ndel = 1}},
-		{4, {.full = true, .lun = &orphan, .nlun = 1}},
-		{17, {.full = true, .target = &one, .ntarget = 1, .lun = twice, .nlun = 2}},
+	    {9, {.target = &same_name, .ntarget = 1}},
+	    {17, {.target = &bad_name, .ntarget = 1}},
+	    {15, {.target = &in, .ntarget = 1}},
+	    {17, {.target = &depth, .ntarget = 1}},
+	    {4, {.lun = &orphan, .nlun = 1}},
+	    {17, {.lun = &same_naa, .nlun = 1}},
+	    {17, {.lun = &block, .nlun = 1}},
+	    {17, {.lun = &busy, .nlun = 1}},
+	    {17, {.lun = twice, .nlun = 2}},
+	    {17, {.portal = &host, .nportal = 1}},
+	    {5, {.del = &no_lun, .ndel = 1}},
+	    {4, {.del = &no_target, .ndel = 1}},
+	    {15, {.del = &no_account, .ndel = 1}},
+	    {17, {.del = &no_portal, .ndel = 1}},
+	    {4, {.full = true, .lun = &orphan, .nlun = 1}},
+	    {17, {.full = true, .target = &one, .ntarget = 1, .lun = twice, .nlun = 2}},
 	};
 
 	in.in = nobody;
@@ -355,7 +357,8 @@ START_TEST(test_apply_refusals)
 		const struct gw_model *m = gw_conf_now.model;
 
 		ck_assert_msg(apply(row[i].chg) == -1, "row %zu", i);
-		ck_assert_msg(err.tgt_err == row[i].tgt_err, "row %zu: %d: %s", i, err.tgt_err, err.text);
+		ck_assert_msg(err.tgt_err == row[i].tgt_err, "row %zu: %d: %s", i, err.tgt_err,
+			      err.text);
 		ck_assert_str_ne(err.text, "");
 		ck_assert_ptr_eq(gw_conf_now.model, m);
 		ck_assert_uint_eq(stub_devs, 2);
@@ -417,8 +420,9 @@ START_TEST(test_check_changes_nothing)
 }
 END_TEST
 
-SUITE("apply", test_apply_full_then_the_same_changes_nothing, test_apply_is_all_or_nothing_at_each_step,
-      test_apply_size_grows_in_place, test_apply_full_leaves_a_grown_store, test_apply_settings_keep_the_store,
-      test_block_size_and_store_change_together,
-      test_apply_full_accepts_what_is_missing, test_tick_heals_and_notices, test_apply_refusals,
-      test_account_reaches_its_targets, test_identity_moves_in_one_change, test_check_changes_nothing)
+SUITE("apply", test_apply_full_then_the_same_changes_nothing,
+      test_apply_is_all_or_nothing_at_each_step, test_apply_size_grows_in_place,
+      test_apply_full_leaves_a_grown_store, test_apply_settings_keep_the_store,
+      test_block_size_and_store_change_together, test_apply_full_accepts_what_is_missing,
+      test_tick_heals_and_notices, test_apply_refusals, test_account_reaches_its_targets,
+      test_identity_moves_in_one_change, test_check_changes_nothing)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The model's neighbours, reduced to what can be counted: backing stores, logical units, a transport.
- * Every call that may fail counts as a step; step `stub_fail_at` fails.
+ * The model's neighbours, reduced to what can be counted: backing stores, logical units, a
+ * transport. Every call that may fail counts as a step; step `stub_fail_at` fails.
  */
 #ifndef TESTS_UNIT_MODEL_STUBS_H
 #define TESTS_UNIT_MODEL_STUBS_H
@@ -28,7 +28,8 @@ stub_fails(void)
 	return ++stub_step == stub_fail_at;
 }
 
-/* --- backing stores ------------------------------------------------------------------------------ */
+/* --- backing stores ------------------------------------------------------------------------------
+ */
 
 struct stub_store {
 	char path[128], opts[128];
@@ -52,7 +53,8 @@ stub_resize(struct be_dev *dev, uint64_t bytes, char *err, unsigned err_size)
 	return 0;
 }
 
-static const struct be_ops stub_ops = {.name = "stub", .size_now = stub_size_now, .resize = stub_resize};
+static const struct be_ops stub_ops = {
+    .name = "stub", .size_now = stub_size_now, .resize = stub_resize};
 
 static const char *
 stub_kv(const char *const *kv, const char *name)
@@ -124,7 +126,8 @@ be_dev_poll_size(struct be_dev *dev)
 	return n;
 }
 
-/* --- logical units ------------------------------------------------------------------------------- */
+/* --- logical units -------------------------------------------------------------------------------
+ */
 
 struct scsi_lu {
 	struct scsi_lu_conf conf;
@@ -198,7 +201,8 @@ scsi_lu_dev(const struct scsi_lu *lu)
 	return lu->dev;
 }
 
-/* --- nexuses and their transport ------------------------------------------------------------------- */
+/* --- nexuses and their transport
+ * ------------------------------------------------------------------- */
 
 static struct gw_list stub_nexuses[GW_CORES_MAX];
 
@@ -275,28 +279,29 @@ stub_unlisten(struct gw_portal *p)
 }
 
 static const struct gw_xport_ops stub_xport = {
-	.name = "stub",
-	.listen = stub_listen,
-	.unlisten = stub_unlisten,
-	.close = stub_close,
+    .name = "stub",
+    .listen = stub_listen,
+    .unlisten = stub_unlisten,
+    .close = stub_close,
 };
 
-/* --- configurations --------------------------------------------------------------------------------- */
+/* --- configurations
+ * --------------------------------------------------------------------------------- */
 
 static inline struct gw_conf_target
 stub_target(uint32_t tid, const char *iqn)
 {
 	struct gw_conf_target t = {
-		.tid = tid,
-		.ready = true,
-		.params = {.max_recv_dsl = 262144,
-			   .max_xmit_dsl = 262144,
-			   .first_burst = 65536,
-			   .max_burst = 262144,
-			   .max_outstanding_r2t = 1,
-			   .queue_depth = 128,
-			   .header_digest = 3,
-			   .data_digest = 3},
+	    .tid = tid,
+	    .ready = true,
+	    .params = {.max_recv_dsl = 262144,
+		       .max_xmit_dsl = 262144,
+		       .first_burst = 65536,
+		       .max_burst = 262144,
+		       .max_outstanding_r2t = 1,
+		       .queue_depth = 128,
+		       .header_digest = 3,
+		       .data_digest = 3},
 	};
 
 	snprintf(t.iqn, sizeof(t.iqn), "%s", iqn);
