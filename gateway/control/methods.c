@@ -81,23 +81,12 @@ hello(struct rpc_env *env, json_t *params, struct rpc_err *err)
 
 /* --- apply, check --- */
 
-static void
-add_degraded(const char *key, const char *reason, void *arg)
-{
-	json_t *o = json_object();
-
-	json_object_set_new(o, "key", json_string(key));
-	if (json_object_set_new(o, "reason", json_string(reason)) != 0)
-		json_object_set_new(o, "reason", json_string("the path is not UTF-8"));
-	json_array_append_new(arg, o);
-}
-
 static json_t *
 apply(struct rpc_env *env, json_t *params, struct rpc_err *err)
 {
 	struct gw_conf_change chg;
 	struct gw_conf_err why;
-	json_t *degraded;
+	json_t *result;
 	int rc;
 
 	if (!params)
@@ -108,10 +97,9 @@ apply(struct rpc_env *env, json_t *params, struct rpc_err *err)
 	gw_conf_json_free(&chg);
 	if (rc)
 		return refused(err, &why);
-	degraded = json_array();
-	gw_conf_each_degraded(add_degraded, degraded);
-	return json_pack("{s:I,s:o}", "generation", (json_int_t)gw_conf_generation(), "degraded",
-			 degraded);
+	result = report_degraded(env, NULL, err);
+	json_object_set_new(result, "generation", json_integer((json_int_t)gw_conf_generation()));
+	return result;
 }
 
 static json_t *
@@ -228,7 +216,7 @@ rpc_find(const char *name)
 	    {"check", check},        {"sessions", report_sessions},
 	    {"luns", report_luns},   {"stats", report_stats},
 	    {"close", close_conn},   {"log", log_level},
-	    {"shutdown", shut_down},
+	    {"shutdown", shut_down}, {"degraded", report_degraded},
 	};
 
 	for (size_t i = 0; i < GW_ARRAY_LEN(row); i++) {

@@ -56,11 +56,12 @@ peer_string(const char *s)
 
 /* --- sessions --- */
 
-#define SESSION_STATS(X)                                                                 \
-	X(rd_cmds)                                                                       \
-	X(rd_bytes)                                                                      \
-	X(wr_cmds) X(wr_bytes) X(errors) X(rx_bytes) X(tx_bytes) X(cmd_pdus) X(rsp_pdus) \
-	    X(dataout_pdus) X(datain_pdus)
+#define SESSION_STATS(X)                                                                      \
+	X(rd_cmds)                                                                            \
+	X(rd_bytes)                                                                           \
+	X(wr_cmds)                                                                            \
+	X(wr_bytes) X(errors) X(rx_bytes) X(tx_bytes) X(cmd_pdus) X(rsp_pdus) X(dataout_pdus) \
+	    X(datain_pdus)
 
 struct row {
 	uint32_t tid;
@@ -247,6 +248,28 @@ report_luns(struct rpc_env *env, json_t *params, struct rpc_err *err)
 	list.array = json_array();
 	gw_conf_each_lun(add_lun, &list);
 	return json_pack("{s:o}", "luns", list.array);
+}
+
+/* --- LUNs and portals that cannot be served --- */
+
+static void
+add_degraded(const char *key, const char *reason, void *arg)
+{
+	json_t *o = json_object();
+
+	json_object_set_new(o, "key", json_string(key));
+	if (json_object_set_new(o, "reason", json_string(reason)) != 0)
+		json_object_set_new(o, "reason", json_string("the path is not UTF-8"));
+	json_array_append_new(arg, o);
+}
+
+json_t *
+report_degraded(struct rpc_env *env, json_t *params, struct rpc_err *err)
+{
+	json_t *list = json_array();
+
+	gw_conf_each_degraded(add_degraded, list);
+	return json_pack("{s:o}", "degraded", list);
 }
 
 /* --- counters --- */

@@ -49,6 +49,7 @@ json_t *rpc_fail(struct rpc_err *err, int code, const char *fmt, ...)
 /* report.c */
 json_t *report_sessions(struct rpc_env *env, json_t *params, struct rpc_err *err);
 json_t *report_luns(struct rpc_env *env, json_t *params, struct rpc_err *err);
+json_t *report_degraded(struct rpc_env *env, json_t *params, struct rpc_err *err);
 json_t *report_stats(struct rpc_env *env, json_t *params, struct rpc_err *err);
 
 #endif

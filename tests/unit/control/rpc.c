@@ -121,6 +121,10 @@ START_TEST(test_apply)
 	ck_assert_int_eq(json_integer_value(json_object_get(r, "generation")), 1);
 	ck_assert_uint_eq(json_array_size(json_object_get(r, "degraded")), 1);
 	json_decref(j);
+	j = call_text("{\"jsonrpc\":\"2.0\",\"method\":\"degraded\",\"params\":{},\"id\":8}");
+	e = json_array_get(json_object_get(json_object_get(j, "result"), "degraded"), 0);
+	ck_assert_str_eq(json_string_value(json_object_get(e, "reason")), "gone");
+	json_decref(j);
 	stub_refuse = 10;
 	j = call_text(line);
 	stub_refuse = 0;
