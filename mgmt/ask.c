@@ -5,7 +5,7 @@
 #include "gateway/base/log.h"
 #include "mgmt/ops.h"
 
-#define ASK_MS 5000
+#define ASK_MS 1200
 
 static json_t *
 ask(struct mgmt *m, const char *method, int64_t tid)
@@ -41,6 +41,12 @@ json_t *
 mgmt_ask_luns(struct mgmt *m, int64_t tid)
 {
 	return ask(m, "luns", tid);
+}
+
+json_t *
+mgmt_ask_degraded(struct mgmt *m)
+{
+	return ask(m, "degraded", 0);
 }
 
 void

@@ -14,7 +14,9 @@
 #include "mgmt/model.h"
 #include "mgmt/tgt_wire.h"
 
-#define HELLO_MS 2000
+/* A gateway that hangs holds up one request, and the loop every few seconds, for so long. */
+#define HELLO_MS 1000
+#define PAUSE_MS 5000
 
 int
 mgmt_link_init(struct mgmt_link *l, const char *path)
@@ -144,6 +146,8 @@ static int
 link_broken(struct mgmt_link *l, const char *method, int error, struct mgmt_err *err)
 {
 	mgmt_link_close(l);
+	if (error == ETIMEDOUT)
+		l->pause_until = now_ms() + PAUSE_MS;
 	return mgmt_fail(err, TGT_E_UNKNOWN, "the gateway did not answer \"%s\": %s", method,
 			 strerror(error));
 }
@@ -222,9 +226,10 @@ int
 mgmt_link_connect(struct mgmt_link *l, struct mgmt_err *err)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	json_t *hello = NULL;
 
 	mgmt_link_close(l);
+	if (now_ms() < l->pause_until)
+		return mgmt_fail(err, TGT_E_UNKNOWN, "the gateway does not answer");
 	memcpy(un.sun_path, l->path, sizeof(un.sun_path));
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd < 0 || connect(l->fd, (struct sockaddr *)&un, sizeof(un))) {
@@ -236,10 +241,20 @@ mgmt_link_connect(struct mgmt_link *l, struct mgmt_err *err)
 		return mgmt_fail(err, TGT_E_UNKNOWN, "cannot reach the gateway at %s: %s", l->path,
 				 strerror(e));
 	}
-	if (mgmt_link_call(l, "hello", json_pack("{s:i}", "version", 1), HELLO_MS, &hello, err)) {
+	if (mgmt_link_hello(l, err)) {
 		mgmt_link_close(l);
 		return -1;
 	}
+	return 0;
+}
+
+int
+mgmt_link_hello(struct mgmt_link *l, struct mgmt_err *err)
+{
+	json_t *hello = NULL;
+
+	if (mgmt_link_call(l, "hello", json_pack("{s:i}", "version", 1), HELLO_MS, &hello, err))
+		return -1;
 	json_decref(l->hello);
 	l->hello = hello;
 	return 0;

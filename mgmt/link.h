@@ -18,8 +18,9 @@ struct mgmt_link {
 	int fd; /* -1: not connected */
 	char path[108];
 	uint64_t last_id;
-	json_t *hello; /* what the gateway said of itself; NULL before the first connection */
-	char *buf;     /* of the answer being read */
+	int64_t pause_until; /* ms: it hung; no attempt before */
+	json_t *hello;       /* what the gateway said of itself; NULL before the first connection */
+	char *buf;           /* of the answer being read */
 	size_t cap;
 	/* Replaces the socket in tests: as mgmt_link_call(). */
 	int (*fake)(void *arg, const char *method, const json_t *params, json_t **result,
@@ -35,6 +36,8 @@ bool mgmt_link_up(const struct mgmt_link *l);
 /* Connects and says hello: 0, or -1 with err. */
 int mgmt_link_connect(struct mgmt_link *l, struct mgmt_err *err);
 void mgmt_link_close(struct mgmt_link *l);
+/* Says hello again: 0 from a gateway that is alive. As mgmt_link_call(), with a short limit. */
+int mgmt_link_hello(struct mgmt_link *l, struct mgmt_err *err);
 
 /*
  * Takes params (NULL: none). 0 with *result, a new reference (result may be NULL). -1 with err: the
