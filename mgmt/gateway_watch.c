@@ -61,6 +61,7 @@ bring_up(struct mgmt_watch *w)
 		m->synced = false;
 		if (mgmt_link_connect(&m->link, &err)) {
 			say_once(w, "no gateway", err.text);
+			snprintf(m->trouble, sizeof(m->trouble), "%s", err.text);
 			return false;
 		}
 	}

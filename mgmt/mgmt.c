@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/base/log.h"
+#include "gateway/base/num.h"
 #include "mgmt/names.h"
 #include "mgmt/tgt_wire.h"
 
@@ -86,7 +87,8 @@ full_params(const struct mgmt_model *m, const struct mgmt_change *c)
 				json_array_append_new(set, mgmt_gateway_form(obj));
 		}
 	}
-	return json_pack("{s:b,s:b,s:o,s:[]}", "full", 1, "force", 1, "set", set, "del");
+	return json_pack("{s:b,s:b,s:o,s:[]}", "full", 1, "force", !c || c->force, "set", set,
+			 "del");
 }
 
 static json_t *
@@ -111,6 +113,40 @@ diff_params(const struct mgmt_model *m, const struct mgmt_change *c)
 	return json_pack("{s:b,s:b,s:o,s:o}", "full", 0, "force", c->force, "set", set, "del", del);
 }
 
+/* True if the change has the gateway open something that it need not open now. */
+static bool
+opens_anew(const struct mgmt *m, const struct mgmt_change *c, const char *key)
+{
+	static const char *const what[] = {"bstype", "kv", "host", "port"};
+	const json_t *was = mgmt_model_get(&m->model, key), *obj = json_object_get(c->set, key);
+
+	for (unsigned i = 0; was && obj && i < GW_ARRAY_LEN(what); i++) {
+		const json_t *a = json_object_get(was, what[i]), *b = json_object_get(obj, what[i]);
+
+		if (a != b && !json_equal(a, b))
+			return true;
+	}
+	return obj && !was;
+}
+
+/* A full apply takes what it cannot serve yet; what the change itself brings must be served. */
+static int
+refuse_degraded(const struct mgmt *m, const struct mgmt_change *c, const json_t *result,
+		struct mgmt_err *err)
+{
+	json_t *list = json_object_get(result, "degraded"), *d;
+	size_t i;
+
+	json_array_foreach (list, i, d) {
+		const char *key = mgmt_str(d, "key", "");
+
+		if (opens_anew(m, c, key))
+			return mgmt_fail(err, TGT_E_INVALID, "%s: %s", key,
+					 mgmt_str(d, "reason", "the gateway cannot serve it"));
+	}
+	return 0;
+}
+
 static void
 log_degraded(const json_t *result)
 {
@@ -128,11 +164,15 @@ mgmt_push_all(struct mgmt *m, struct mgmt_err *err)
 	json_t *result = NULL;
 
 	m->synced = false;
-	if (mgmt_link_call(&m->link, "apply", full_params(&m->model, NULL), APPLY_MS, &result, err))
+	if (mgmt_link_call(&m->link, "apply", full_params(&m->model, NULL), APPLY_MS, &result,
+			   err)) {
+		snprintf(m->trouble, sizeof(m->trouble), "%s", err->text);
 		return -1;
+	}
 	log_degraded(result);
 	json_decref(result);
 	m->synced = true;
+	m->trouble[0] = '\0';
 	mgmt_log_level(m);
 	return 0;
 }
@@ -145,13 +185,25 @@ ask_gateway(struct mgmt *m, const struct mgmt_change *c, struct mgmt_err *err)
 
 	if (!mgmt_link_up(&m->link))
 		return mgmt_fail(err, TGT_E_UNKNOWN, "the gateway is not running");
+	/* An apply may take long: whoever does not even answer this is not waited for. */
+	if (mgmt_link_hello(&m->link, err)) {
+		m->synced &= mgmt_link_up(&m->link);
+		return -1;
+	}
 	params = m->synced ? diff_params(&m->model, c) : full_params(&m->model, c);
 	if (mgmt_link_call(&m->link, "apply", params, APPLY_MS, &result, err)) {
 		if (!mgmt_link_up(&m->link))
 			m->synced = false;
 		return -1;
 	}
-	log_degraded(result);
+	if (!m->synced && refuse_degraded(m, c, result, err)) {
+		struct mgmt_err why;
+
+		json_decref(result);
+		if (mgmt_push_all(m, &why))
+			gw_err("cannot take a change back in the gateway reason=%s", why.text);
+		return -1;
+	}
 	json_decref(result);
 	return 0;
 }
@@ -220,6 +272,8 @@ mgmt_apply(struct mgmt *m, struct mgmt_change *c, struct mgmt_err *err)
 		return -1;
 	}
 	m->synced = visible ? true : was_synced;
+	if (m->synced)
+		m->trouble[0] = '\0';
 	if (mgmt_model_commit(&m->model, c))
 		return mgmt_fail(err, TGT_E_NOMEM, "out of memory");
 	gw_info("configuration changed what=\"%s\"", c->what);
@@ -234,6 +288,6 @@ mgmt_log_level(struct mgmt *m)
 	struct mgmt_err err;
 
 	if (mgmt_link_up(&m->link) &&
-	    mgmt_link_call(&m->link, "log", json_pack("{s:b}", "debug", debug), 2000, NULL, &err))
+	    mgmt_link_call(&m->link, "log", json_pack("{s:b}", "debug", debug), 1000, NULL, &err))
 		gw_warn("the gateway did not change its log level reason=%s", err.text);
 }

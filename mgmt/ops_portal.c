@@ -74,22 +74,41 @@ mgmt_portal_delete(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *o
 	return portal_change(m, r, false, err);
 }
 
+static const char *
+trouble_of(const json_t *degraded, const char *key)
+{
+	json_t *d;
+	size_t i;
+
+	json_array_foreach (degraded, i, d) {
+		if (!strcmp(mgmt_str(d, "key", ""), key))
+			return mgmt_str(d, "reason", "it does not listen");
+	}
+	return NULL;
+}
+
 int
 mgmt_portal_show(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out,
 		 struct mgmt_err *err)
 {
 	json_t *list = mgmt_model_list(&m->model, "portal:"), *bare = json_array();
+	json_t *degraded = mgmt_ask_degraded(m);
 	size_t n = json_array_size(list);
 
 	/* The newest first, as tgt lists them. */
 	while (n--) {
-		json_t *p = json_array_get(list, n);
+		json_t *p = json_array_get(list, n), *form = mgmt_gateway_form(p);
+		const char *why = trouble_of(degraded, mgmt_str(p, "key", ""));
 
 		if (!r->json)
 			mgmt_text_addf(out, "Portal: %s,%" JSON_INTEGER_FORMAT "\n",
 				       mgmt_str(p, "key", "portal:?") + 7, mgmt_int(p, "tpgt", 1));
-		json_array_append_new(bare, mgmt_gateway_form(p));
+		if (!r->json && why)
+			mgmt_text_addf(out, "    Trouble: %s\n", why);
+		json_object_set_new(form, "trouble", why ? json_string(why) : json_null());
+		json_array_append_new(bare, form);
 	}
+	json_decref(degraded);
 	json_decref(list);
 	if (r->json)
 		mgmt_text_json(out, json_pack("{s:o}", "portals", bare));

@@ -53,6 +53,15 @@ show_chap(const json_t *sys, char *dst, size_t size)
 	}
 }
 
+/* Why the gateway does not serve what is configured; NULL if it does. */
+static const char *
+gateway_trouble(const struct mgmt *m)
+{
+	if (m->synced)
+		return NULL;
+	return m->trouble[0] ? m->trouble : "the gateway is not running";
+}
+
 static int
 system_json(struct mgmt *m, struct mgmt_text *out)
 {
@@ -72,8 +81,9 @@ system_json(struct mgmt *m, struct mgmt_text *out)
 	json_object_set_new(sys, "bstypes", types);
 	json_object_set_new(sys, "isns", isns ? isns : json_object());
 	json_object_set_new(sys, "gateway",
-			    json_pack("{s:b,s:b,s:O?}", "connected", mgmt_link_up(&m->link),
-				      "configured", m->synced, "hello", m->link.hello));
+			    json_pack("{s:b,s:b,s:s?,s:O?}", "connected", mgmt_link_up(&m->link),
+				      "configured", m->synced, "trouble", gateway_trouble(m),
+				      "hello", m->link.hello));
 	mgmt_text_json(out, json_pack("{s:o}", "system", sys));
 	return 0;
 }
@@ -149,6 +159,10 @@ mgmt_system_show(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out
 		       "    iSNSAccessControl=%s\n",
 		       mgmt_str(isns, "iSNSServerIP", ""), mgmt_str(isns, "iSNSServerPort", "3205"),
 		       mgmt_str(isns, "iSNSAccessControl", "Off"));
+	if (gateway_trouble(m))
+		mgmt_text_addf(out,
+			       "Gateway:\n    Trouble: it does not have the configuration: %s\n",
+			       gateway_trouble(m));
 	return 0;
 }
 
@@ -281,7 +295,7 @@ mgmt_system_delete(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *o
 
 	if (mgmt_model_has_targets(&m->model))
 		return mgmt_fail(err, TGT_E_INVALID, "there are targets; delete them first");
-	if (mgmt_link_up(&m->link) && mgmt_link_call(&m->link, "shutdown", NULL, 5000, NULL, &why))
+	if (mgmt_link_up(&m->link) && mgmt_link_call(&m->link, "shutdown", NULL, 2000, NULL, &why))
 		gw_warn("the gateway did not take the shutdown reason=%s", why.text);
 	m->stopping = true;
 	return 0;

@@ -7,7 +7,8 @@ usage: _mgmt_stub.py RUN_DIR
 Listens on RUN_DIR/gateway.sock (docs/control-protocol.md). Each call is a line in RUN_DIR/stub.log;
 after each apply the whole configuration is in RUN_DIR/stub.state (replaced by rename). A file
 RUN_DIR/stub.sessions, if there is one, holds the answer to `sessions`. It opens backing stores only so
-far as to refuse a path that is not there.
+far as to refuse a path that is not there, and a portal on port 1 is in use; a full apply takes both as
+degraded. A file RUN_DIR/stub.refuse holds how many objects a full apply must not have to be taken.
 """
 import json
 import os
@@ -17,6 +18,7 @@ import sys
 RUN = sys.argv[1]
 OBJECTS = {}
 GENERATION = 0
+DEGRADED = []
 
 
 class Refused(Exception):
@@ -41,7 +43,18 @@ def sessions(tid=None):
     return [s for s in every if tid is None or s["tid"] == tid]
 
 
+def trouble(params, degraded, key, reason):
+    if not params["full"] and key in [o["key"] for o in params["set"]]:
+        raise Refused(key, 17, reason)
+    degraded.append({"key": key, "reason": reason})
+
+
 def check(params, new):
+    degraded = []
+    if params["full"] and os.path.exists(RUN + "/stub.refuse"):
+        with open(RUN + "/stub.refuse") as f:
+            if len(new) == int(f.read()):
+                raise Refused("", 1, "this many objects are not wanted")
     for key, obj in new.items():
         if "mgmt" in obj:
             raise Refused(key, 17, "unknown member mgmt")
@@ -49,31 +62,35 @@ def check(params, new):
         if kind == "lun" and "target:%d" % obj["tid"] not in new:
             raise Refused(key, 4, "no target for " + key)
         if kind == "portal" and obj["port"] == 1:
-            raise Refused(key, 17, "cannot listen on " + key[7:] + ": address already in use")
+            trouble(params, degraded, key, "cannot listen on " + key[7:] + ": address already in use")
         path = lun_path(obj) if kind == "lun" else None
-        if path and not os.path.exists(path) and not params["full"]:
-            raise Refused(key, 17, "cannot open " + path + ": No such file or directory")
+        if path and not os.path.exists(path):
+            trouble(params, degraded, key, "cannot open " + path + ": No such file or directory")
+        if not isinstance(obj.get("ready", True), bool):
+            raise Refused(key, 17, key + ": ready is not a boolean")
     for key in params["del"]:
         if key not in OBJECTS:
             raise Refused(key, 17, "no object " + key)
+    for key in set(OBJECTS) - set(new):
         if key.startswith("target:") and sessions(int(key[7:])) and not params["force"]:
             raise Refused(key, 19, "target has sessions")
+    return degraded
 
 
 def apply(params):
-    global OBJECTS, GENERATION
+    global OBJECTS, GENERATION, DEGRADED
     new = {} if params["full"] else dict(OBJECTS)
     for key in params["del"]:
         new.pop(key, None)
     for obj in params["set"]:
         new[obj["key"]] = obj
-    check(params, new)
+    DEGRADED = check(params, new)
     OBJECTS = new
     GENERATION += 1
     with open(RUN + "/stub.state.new", "w") as f:
         json.dump(OBJECTS, f, sort_keys=True)
     os.rename(RUN + "/stub.state.new", RUN + "/stub.state")
-    return {"generation": GENERATION, "degraded": []}
+    return {"generation": GENERATION, "degraded": DEGRADED}
 
 
 def luns(tid=None):
@@ -103,6 +120,8 @@ def call(method, params):
         return apply(params)
     if method == "sessions":
         return {"sessions": sessions(params.get("tid"))}
+    if method == "degraded":
+        return {"degraded": DEGRADED}
     if method == "luns":
         return {"luns": luns(params.get("tid"))}
     if method == "close":

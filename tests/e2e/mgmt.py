@@ -6,7 +6,9 @@ import json
 import os
 import resource
 import shutil
+import signal
 import socket
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import threading
 import time
 
 import _path  # noqa: F401
-from _mgmt_lab import BUILD, MgmtLab, wait_for
+from _mgmt_lab import BUILD, SCALE, MgmtLab, wait_for
 from tap import Skip, case, need, run
 
 IQN = "iqn.2026-11.org.example:"
@@ -394,6 +396,78 @@ def _(lab):
     wait_for(lab.configured, "the gateway is configured again")
     need("target:7" in lab.state())
     lab.ok("-m", "target", "-o", "delete", "-t", 7)
+
+
+@case("a gateway that refuses what is stored: changes are refused as ever, and it is said")
+def _(lab):
+    before = lab.state()
+    with open(lab.path("stub.refuse"), "w", encoding="utf-8") as f:
+        f.write(str(len(before)))
+    lab.kill_mgmtd()
+    lab.start_mgmtd(configured=False)
+    wait_for(lambda: "objects are not wanted" in lab.ok("-m", "system", "-o", "show"),
+             "system show says why")
+    trouble = json.loads(lab.ok("-m", "system", "-o", "show", "--json"))["system"]["gateway"]
+    same((trouble["configured"], trouble["trouble"]), (False, "this many objects are not wanted"))
+    for line, part in (("logicalunit -o new -t 1 -l 50 -b /nonexistent", "cannot open /nonexistent"),
+                       ("portal -o new -P portal=127.0.0.1:1", "address already in use"),
+                       ("target -o delete -t 1", "still active")):
+        p = lab.adm("-m", *line.split())
+        need(p.returncode == 22 and part in p.stderr, f"{line}: {p.returncode} {p.stderr}")
+    need("LUN: 50" not in lab.ok("-m", "target", "-o", "show"))
+    os.unlink(lab.path("stub.refuse"))
+    wait_for(lab.configured, "the gateway is configured")
+    same(lab.state(), before)
+    need("Trouble" not in lab.ok("-m", "system", "-o", "show"))
+
+
+@case("a stored object of a wrong type: system show says what and why")
+def _(lab):
+    lab.kill_mgmtd()
+    store("UPDATE object SET body=json_set(body,'$.ready',7) WHERE key='target:1'", lab)
+    lab.start_mgmtd(configured=False)
+    wait_for(lambda: "target:1: ready is not a boolean" in lab.ok("-m", "system", "-o", "show"),
+             "system show says why")
+    lab.ok("-m", "target", "-o", "show")
+    lab.kill_mgmtd()
+    store("UPDATE object SET body=json_set(body,'$.ready',json('false')) WHERE key='target:1'", lab)
+    lab.start_mgmtd()
+
+
+def store(sql, lab):
+    db = sqlite3.connect(lab.path("state/config.db"))
+    db.execute(sql)
+    db.commit()
+    db.close()
+
+
+@case("a gateway that hangs holds nobody up")
+def _(lab):
+    os.kill(lab.stub.pid, signal.SIGSTOP)
+    try:
+        for _ in range(3):
+            start = time.monotonic()
+            lab.ok("-m", "target", "-o", "show")
+            need(time.monotonic() - start < 3 * SCALE, "show waits for the gateway")
+        wait_for(lambda: "did not answer" in lab.ok("-m", "system", "-o", "show") or
+                 "does not answer" in lab.ok("-m", "system", "-o", "show"), "it is said")
+    finally:
+        os.kill(lab.stub.pid, signal.SIGCONT)
+    wait_for(lab.configured, "the gateway is configured")
+
+
+@case("a default portal whose port is in use is shown so")
+def _(lab):
+    with MgmtLab(args=("--portal", "127.0.0.1:1")) as other:
+        out = other.ok("-m", "portal", "-o", "show")
+        same(out, "Portal: 127.0.0.1:1,1\n    Trouble: cannot listen on 127.0.0.1:1: "
+             "address already in use\n")
+        one = json.loads(other.ok("-m", "portal", "-o", "show", "--json"))["portals"][0]
+        need(one["trouble"].endswith("already in use"), one)
+        same(other.log().count("address already in use"), 1)
+        # Any other change is not kept from being made.
+        other.ok("-m", "target", "-o", "new", "-t", 1, "-T", IQN + "a")
+        other.ok("-m", "portal", "-o", "new", "-P", "portal=127.0.0.1:3261")
 
 
 @case("stock tgt-admin: execute, show, dump, update, delete")
