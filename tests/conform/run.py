@@ -25,8 +25,6 @@ SIZE = "1G"
 KNOWN = {
     "iSCSITMF.LUNResetSimpleAsync": (
         r"reconnect_succeeded,1", "libiscsi 1.19 looks for the answer before it could have come"),
-    "WriteSame10.UnmapUntilEnd": (
-        r"did not read back", "the suite unmaps with a pattern of ones and expects zeroes, SBC-4 wants the pattern written"),
 }
 ORDER = ("passed", "failed", "hung", "skipped", "empty")
 
