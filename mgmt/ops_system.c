@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The system as a whole, and the one driver: show, update, delete; lld start, stop, show. */
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -214,6 +215,8 @@ static int
 set_isns(json_t *sys, const char *name, const char *value, struct mgmt_err *err)
 {
 	json_t *isns;
+	uint8_t addr[16];
+	uint64_t port;
 
 	/* Switching it on without registering anywhere would be a lie. */
 	if (!strcmp(name, "iSNS")) {
@@ -223,6 +226,12 @@ set_isns(json_t *sys, const char *name, const char *value, struct mgmt_err *err)
 	}
 	if (!strcmp(name, "iSNSAccessControl") && on_off(value) < 0)
 		return mgmt_fail(err, TGT_E_INVALID, "%s is On or Off", name);
+	if (!strcmp(name, "iSNSServerIP") && inet_pton(AF_INET, value, addr) != 1 &&
+	    inet_pton(AF_INET6, value, addr) != 1)
+		return mgmt_fail(err, TGT_E_INVALID, "%s is an IPv4 or IPv6 address", name);
+	if (!strcmp(name, "iSNSServerPort") &&
+	    (!gw_str_u64(value, &port) || !port || port > UINT16_MAX))
+		return mgmt_fail(err, TGT_E_INVALID, "%s is a number from 1 to 65535", name);
 	isns = sub_object(sub_object(sys, "mgmt"), "isns");
 	if (json_object_set_new(isns, name, json_string(value)))
 		return mgmt_fail(err, TGT_E_INVALID, "the value is not valid UTF-8");

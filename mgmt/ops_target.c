@@ -171,7 +171,14 @@ target_key(json_t *t, const char *name, const char *value, struct mgmt_err *err)
 		if (strlen(value) > MGMT_ACCOUNT_MAX)
 			return mgmt_fail(err, TGT_E_INVALID, "an alias has at most %d bytes",
 					 MGMT_ACCOUNT_MAX);
-		return json_object_set_new(t, "alias", json_string(value));
+		for (const char *c = value; *c; c++) {
+			if ((unsigned char)*c < ' ' || *c == 0x7f)
+				return mgmt_fail(err, TGT_E_INVALID,
+						 "an alias has no control characters");
+		}
+		return json_object_set_new(t, "alias", json_string(value))
+			   ? mgmt_fail(err, TGT_E_INVALID, "the alias is not valid UTF-8")
+			   : 0;
 	}
 	if (!strncasecmp(name, "Redirect", 8))
 		return mgmt_fail(err, TGT_E_UNSUPPORTED, "logins cannot be redirected");
