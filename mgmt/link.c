@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -48,6 +49,17 @@ mgmt_link_close(struct mgmt_link *l)
 	if (l->fd >= 0)
 		close(l->fd);
 	l->fd = -1;
+}
+
+int
+mgmt_link_pidfd(const struct mgmt_link *l)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (l->fd < 0 || getsockopt(l->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) || cred.pid <= 0)
+		return -1;
+	return pidfd_open(cred.pid, 0);
 }
 
 static int64_t

@@ -36,6 +36,8 @@ bool mgmt_link_up(const struct mgmt_link *l);
 /* Connects and says hello: 0, or -1 with err. */
 int mgmt_link_connect(struct mgmt_link *l, struct mgmt_err *err);
 void mgmt_link_close(struct mgmt_link *l);
+/* A new pidfd of the gateway's process, -1 if it cannot be had. */
+int mgmt_link_pidfd(const struct mgmt_link *l);
 /* Says hello again: 0 from a gateway that is alive. As mgmt_link_call(), with a short limit. */
 int mgmt_link_hello(struct mgmt_link *l, struct mgmt_err *err);
 

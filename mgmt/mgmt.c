@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gateway/base/log.h"
 #include "gateway/base/num.h"
@@ -34,6 +35,7 @@ mgmt_init(struct mgmt *m, struct mgmt_store *store, const char *gateway_path, st
 	memset(m, 0, sizeof(*m));
 	m->store = store;
 	m->wait_ms = WAIT_MS;
+	m->gateway_pidfd = -1;
 	if (mgmt_link_init(&m->link, gateway_path))
 		return mgmt_fail(err, TGT_E_UNKNOWN, "the path %s is too long for a socket",
 				 gateway_path);
@@ -49,6 +51,9 @@ mgmt_init(struct mgmt *m, struct mgmt_store *store, const char *gateway_path, st
 void
 mgmt_fini(struct mgmt *m)
 {
+	if (m->gateway_pidfd >= 0)
+		close(m->gateway_pidfd);
+	m->gateway_pidfd = -1;
 	mgmt_link_fini(&m->link);
 	mgmt_model_fini(&m->model);
 }

@@ -15,9 +15,11 @@ struct mgmt {
 	struct mgmt_model model;
 	struct mgmt_store *store; /* NULL: nothing is kept (tests) */
 	struct mgmt_link link;
-	bool synced;       /* the gateway has what the model has */
-	bool lld_stopped;  /* "lld stop": the driver takes no requests */
-	bool stopping;     /* "system delete": the daemon ends when its answer is out */
+	bool synced;      /* the gateway has what the model has */
+	bool lld_stopped; /* "lld stop": the driver takes no requests */
+	/* "system delete": the daemon ends when its answer is out and the gateway is gone. */
+	bool stopping;
+	int gateway_pidfd; /* of the gateway that was told to end; -1: none */
 	int wait_ms;       /* how long a change waits for a gateway that is away */
 	char trouble[512]; /* why the gateway does not have what is wanted; empty: it has, or no try
 			    */

@@ -304,6 +304,8 @@ mgmt_system_delete(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *o
 
 	if (mgmt_model_has_targets(&m->model))
 		return mgmt_fail(err, TGT_E_INVALID, "there are targets; delete them first");
+	if (m->gateway_pidfd < 0)
+		m->gateway_pidfd = mgmt_link_pidfd(&m->link);
 	if (mgmt_link_up(&m->link) && mgmt_link_call(&m->link, "shutdown", NULL, 2000, NULL, &why))
 		gw_warn("the gateway did not take the shutdown reason=%s", why.text);
 	m->stopping = true;

@@ -188,6 +188,8 @@ mgmt_req_run(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out, st
 {
 	const struct verb *v = &verbs[r->h.mode][r->h.op];
 
+	if (m->stopping)
+		return mgmt_fail(err, TGT_E_UNKNOWN, "the management daemon is ending");
 	if (check_driver(m, r, err))
 		return -1;
 	if (!v->fn)

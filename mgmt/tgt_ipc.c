@@ -21,6 +21,7 @@
 #define RESPONSE_USEC (30 * 1000000ull)
 #define DRAIN_USEC    (1000000ull)
 #define DRAIN_MAX     (1u << 20)
+#define END_USEC      (15 * 1000000ull) /* the gateway ends in less */
 
 enum client_state {
 	READING,
@@ -49,8 +50,48 @@ struct mgmt_ipc {
 	sd_event_source *listen;
 	struct gw_list clients;
 	unsigned nclients;
+	sd_event_source *end_io, *end_timer;
 	int fd, lock_fd;
 };
+
+static int
+gateway_ended(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	struct mgmt_ipc *ipc = arg;
+
+	return sd_event_exit(ipc->event, 0);
+}
+
+static int
+gateway_late(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct mgmt_ipc *ipc = arg;
+
+	gw_warn("the gateway has not ended in time");
+	return sd_event_exit(ipc->event, 0);
+}
+
+/*
+ * After "system delete": the socket answers until the gateway has ended, for tgtadm and lgtadm ask
+ * it until nobody answers, and who starts anew then must find the ports free. Such connections say
+ * nothing, and tgtadm keeps them open: they are not waited for.
+ */
+static void
+end_when_done(struct mgmt_ipc *ipc)
+{
+	if (!ipc->m->stopping || ipc->end_timer)
+		return;
+	gw_list_each (c, &ipc->clients, struct client, node) {
+		if (c->state != READING)
+			return;
+	}
+	if (ipc->m->gateway_pidfd < 0 ||
+	    sd_event_add_io(ipc->event, &ipc->end_io, ipc->m->gateway_pidfd, EPOLLIN, gateway_ended,
+			    ipc) < 0 ||
+	    sd_event_add_time_relative(ipc->event, &ipc->end_timer, CLOCK_MONOTONIC, END_USEC, 0,
+				       gateway_late, ipc) < 0)
+		sd_event_exit(ipc->event, 0);
+}
 
 static void
 client_free(struct client *c)
@@ -67,8 +108,7 @@ client_free(struct client *c)
 	free(c);
 	if (ipc->nclients-- == MGMT_CLIENTS_MAX)
 		sd_event_source_set_enabled(ipc->listen, SD_EVENT_ON);
-	if (ipc->m->stopping && !ipc->nclients)
-		sd_event_exit(ipc->event, 0);
+	end_when_done(ipc);
 }
 
 static void
@@ -303,7 +343,7 @@ take_lock(struct mgmt_ipc *ipc, const char *path, struct mgmt_err *err)
 	char lock[PATH_MAX];
 
 	snprintf(lock, sizeof(lock), "%s.lock", path);
-	ipc->lock_fd = open(lock, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	ipc->lock_fd = open(lock, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (ipc->lock_fd < 0)
 		return mgmt_fail(err, TGT_E_UNKNOWN, "cannot open the lock %s: %s", lock,
 				 strerror(errno));
@@ -363,6 +403,8 @@ mgmt_ipc_free(struct mgmt_ipc *ipc)
 		return;
 	gw_list_each_safe (c, &ipc->clients, struct client, node)
 		client_free(c);
+	sd_event_source_disable_unref(ipc->end_io);
+	sd_event_source_disable_unref(ipc->end_timer);
 	sd_event_source_disable_unref(ipc->listen);
 	/* The socket file stays: a client of a daemon that is gone must get ECONNREFUSED. */
 	if (ipc->fd >= 0)
