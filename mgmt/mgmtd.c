@@ -10,8 +10,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
+#include <systemd/sd-journal.h>
 #include <unistd.h>
 
 #include "gateway/base/log.h"
@@ -186,23 +188,39 @@ catch_signals(sd_event *event)
 	       sd_event_add_signal(event, NULL, SIGINT, on_signal, NULL) < 0;
 }
 
+/* Messages go to the journal or, where there is none, to a file in the run directory. */
+static void
+leave_terminal(void)
+{
+	char path[PATH_MAX];
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int log_fd = sd_journal_stream_fd("lichgate-mgmtd", LOG_INFO, 1);
+
+	if (log_fd < 0) {
+		snprintf(path, sizeof(path), "%s/lichgate-mgmtd.log", mgmt_run_dir());
+		log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	}
+	if (null_fd >= 0) {
+		dup2(null_fd, STDIN_FILENO);
+		dup2(null_fd, STDOUT_FILENO);
+	}
+	if (log_fd >= 0 || null_fd >= 0)
+		dup2(log_fd >= 0 ? log_fd : null_fd, STDERR_FILENO);
+	if (log_fd >= 0)
+		close(log_fd);
+	if (null_fd >= 0)
+		close(null_fd);
+}
+
 /* The parent waits on ready_fd for one byte: the daemon answers requests. */
 static void
 tell_ready(int ready_fd)
 {
-	int null_fd;
-
 	write_pid_file();
 	sd_notify(0, "READY=1\nSTATUS=answering requests");
 	if (ready_fd < 0)
 		return;
-	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null_fd >= 0) {
-		dup2(null_fd, 0);
-		dup2(null_fd, 1);
-		dup2(null_fd, 2);
-		close(null_fd);
-	}
+	leave_terminal();
 	if (write(ready_fd, "", 1) < 0)
 		gw_warn("nobody waits for the daemon to be ready");
 	close(ready_fd);
