@@ -99,23 +99,6 @@ mgmt_acl_ok(const char *s)
 	return *rest == '/' && gw_str_u64(rest + 1, &bits) && bits <= (six ? 128 : 32);
 }
 
-static bool
-scoped_ipv6(const char *host)
-{
-	char addr[64];
-	uint8_t raw[16];
-	char *pct;
-
-	snprintf(addr, sizeof(addr), "%s", host);
-	pct = strchr(addr, '%');
-	if (pct) {
-		if (!pct[1])
-			return false;
-		*pct = '\0';
-	}
-	return inet_pton(AF_INET6, addr, raw) == 1;
-}
-
 /* One spelling for each address, or one portal could be stored, and refused, under two keys. */
 static void
 host_normal(char *host, size_t size, bool six)
@@ -144,7 +127,8 @@ mgmt_portal_parse(const char *s, struct mgmt_addr *a)
 	} else if (!addr_split(s, ':', a->host, sizeof(a->host), &rest)) {
 		return false;
 	}
-	if (six ? !scoped_ipv6(a->host) : inet_pton(AF_INET, a->host, raw) != 1)
+	/* No zone ("%eth0"): the gateway listens on no address that needs one. */
+	if (inet_pton(six ? AF_INET6 : AF_INET, a->host, raw) != 1)
 		return false;
 	if (*rest && (*rest != ':' || !gw_str_u64(rest + 1, &port)))
 		return false;

@@ -61,6 +61,8 @@ START_TEST(portals)
 		 {"host:3260", NULL},
 		 {"[::1", NULL},
 		 {"[::1]x", NULL},
+		 {"[fe80::1%lo]", NULL},
+		 {"::1%lo", NULL},
 		 {"[192.0.2.1]", NULL}};
 	struct mgmt_addr a;
 
