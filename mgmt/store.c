@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "mgmt/tgt_wire.h"
 
@@ -68,9 +69,27 @@ store_fail(struct mgmt_store *s, struct mgmt_err *err, const char *doing)
 }
 
 static int
+open_fail(struct mgmt_store *s, const char *path, struct mgmt_err *err)
+{
+	int rc = s->db ? sqlite3_errcode(s->db) : SQLITE_NOMEM;
+	const char *why = s->db ? sqlite3_errmsg(s->db) : "out of memory";
+	struct stat st;
+
+	if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED)
+		why = "another process has it open";
+	else if (!stat(path, &st) && !S_ISREG(st.st_mode))
+		why = "it is not a file";
+	else if (!stat(path, &st) && access(path, R_OK | W_OK))
+		why = strerror(errno);
+	return mgmt_fail(err, TGT_E_UNKNOWN, "cannot open the configuration store %s: %s", path,
+			 why);
+}
+
+static int
 make_dir(const char *dir, struct mgmt_err *err)
 {
 	char path[PATH_MAX];
+	struct stat st;
 
 	if (snprintf(path, sizeof(path), "%s", dir) >= (int)sizeof(path))
 		return mgmt_fail(err, TGT_E_UNKNOWN, "the path of the state directory is too long");
@@ -84,19 +103,25 @@ make_dir(const char *dir, struct mgmt_err *err)
 	if (mkdir(path, 0700) && errno != EEXIST)
 		return mgmt_fail(err, TGT_E_UNKNOWN, "cannot create the state directory %s: %s",
 				 path, strerror(errno));
+	if (stat(path, &st) || !S_ISDIR(st.st_mode))
+		return mgmt_fail(err, TGT_E_UNKNOWN,
+				 "cannot use the state directory %s: it is not a directory", path);
+	if (access(path, R_OK | W_OK | X_OK))
+		return mgmt_fail(err, TGT_E_UNKNOWN, "cannot use the state directory %s: %s", path,
+				 strerror(errno));
 	return 0;
 }
 
 /* The format of the store, 0 for a new one; -1 with err. */
 static int
-read_version(struct mgmt_store *s, struct mgmt_err *err)
+read_version(struct mgmt_store *s, const char *path, struct mgmt_err *err)
 {
 	sqlite3_stmt *q = NULL;
 	int have;
 
 	if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &q, NULL) != SQLITE_OK ||
 	    sqlite3_step(q) != SQLITE_ROW) {
-		store_fail(s, err, "open");
+		open_fail(s, path, err);
 		sqlite3_finalize(q);
 		return -1;
 	}
@@ -104,8 +129,8 @@ read_version(struct mgmt_store *s, struct mgmt_err *err)
 	sqlite3_finalize(q);
 	if (have > SCHEMA_VERSION)
 		return mgmt_fail(err, TGT_E_UNKNOWN,
-				 "the configuration store has format %d, this program knows %d",
-				 have, SCHEMA_VERSION);
+				 "the configuration store %s has format %d, this program knows %d",
+				 path, have, SCHEMA_VERSION);
 	return have;
 }
 
@@ -133,19 +158,26 @@ mgmt_store_open(const char *dir, struct mgmt_store **out, struct mgmt_err *err)
 		sqlite3_busy_timeout(s->db, 1000);
 		rc = sqlite3_exec(s->db, pragmas, NULL, NULL, NULL);
 	}
-	if (rc == SQLITE_OK && (version = read_version(s, err)) < 0) {
+	if (rc == SQLITE_OK && (version = read_version(s, path, err)) < 0) {
 		umask(old);
 		mgmt_store_close(s);
 		return -1;
 	}
-	/* A store that is there is not written: on a full disk the daemon must start all the same. */
+	/* A store that is there is not written: on a full disk the daemon must start all the same.
+	 */
 	if (rc == SQLITE_OK && version < SCHEMA_VERSION)
 		rc = sqlite3_exec(s->db, schema, NULL, NULL, NULL);
 	umask(old);
+	if (rc == SQLITE_OK && sqlite3_db_readonly(s->db, "main")) {
+		mgmt_store_close(s);
+		return mgmt_fail(err, TGT_E_UNKNOWN,
+				 "cannot open the configuration store %s: it cannot be written",
+				 path);
+	}
 	for (int i = 0; rc == SQLITE_OK && i < STMT_MAX; i++)
 		rc = sqlite3_prepare_v2(s->db, stmt_sql[i], -1, &s->stmt[i], NULL);
 	if (rc != SQLITE_OK) {
-		store_fail(s, err, "open");
+		open_fail(s, path, err);
 		mgmt_store_close(s);
 		return -1;
 	}
@@ -293,6 +325,17 @@ mgmt_store_rollback(struct mgmt_store *s)
 	s->open = false;
 }
 
+/* What a change was may have been cut anywhere: a character of which bytes are missing goes. */
+static json_t *
+what_json(const char *what)
+{
+	json_t *v = NULL;
+
+	for (size_t n = what ? strlen(what) : 0, cut = 0; !v && cut < 4 && cut <= n; cut++)
+		v = json_stringn(what ? what : "", n - cut);
+	return v ? v : json_string("?");
+}
+
 json_t *
 mgmt_store_versions(struct mgmt_store *s, struct mgmt_err *err)
 {
@@ -302,11 +345,11 @@ mgmt_store_versions(struct mgmt_store *s, struct mgmt_err *err)
 				    &q, NULL);
 
 	while (rc == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
-		json_array_append_new(list,
-				      json_pack("{s:I,s:I,s:s}", "version",
-						(json_int_t)sqlite3_column_int64(q, 0), "at",
-						(json_int_t)sqlite3_column_int64(q, 1), "what",
-						(const char *)sqlite3_column_text(q, 2)));
+		json_array_append_new(
+		    list,
+		    json_pack("{s:I,s:I,s:o}", "version", (json_int_t)sqlite3_column_int64(q, 0),
+			      "at", (json_int_t)sqlite3_column_int64(q, 1), "what",
+			      what_json((const char *)sqlite3_column_text(q, 2))));
 	if (rc != SQLITE_OK) {
 		store_fail(s, err, "read");
 		json_decref(list);

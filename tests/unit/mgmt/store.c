@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "mgmt/store.h"
@@ -159,9 +160,43 @@ END_TEST
 START_TEST(what_cannot_be_opened_says_why)
 {
 	struct mgmt_store *s;
+	char path[128];
 
 	ck_assert_int_eq(mgmt_store_open("/dev/null/state", &s, &err), -1);
 	ck_assert_ptr_nonnull(strstr(err.text, "/dev/null/state"));
+	ck_assert_int_eq(mgmt_store_open("/dev/null", &s, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "/dev/null: "));
+	snprintf(path, sizeof(path), "%s/config.db", dir);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	ck_assert_int_eq(mgmt_store_open(dir, &s, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "config.db: it is not a file"));
+	rmdir(path);
+}
+END_TEST
+
+START_TEST(a_description_cut_in_a_character_is_listed)
+{
+	struct mgmt_change c;
+	struct mgmt_store *s;
+	struct mgmt_model m;
+	const char *what;
+	json_t *list;
+
+	ck_assert_int_eq(mgmt_store_open(dir, &s, &err), 0);
+	ck_assert_int_eq(mgmt_model_init(&m), 0);
+	ck_assert_int_eq(mgmt_change_init(&c), 0);
+	memset(c.what, 'x', 198);
+	c.what[198] = '\xc3';
+	mgmt_change_set(&c, json_pack("{s:s}", "key", "account:a"));
+	ck_assert_int_eq(mgmt_store_begin(s, &c, &m, &err), 0);
+	ck_assert_int_eq(mgmt_store_commit(s, &err), 0);
+	list = mgmt_store_versions(s, &err);
+	what = mgmt_str(json_array_get(list, 0), "what", "");
+	ck_assert_uint_eq(strlen(what), 198);
+	json_decref(list);
+	mgmt_change_fini(&c);
+	mgmt_model_fini(&m);
+	mgmt_store_close(s);
 }
 END_TEST
 
@@ -181,6 +216,7 @@ main(void)
 	tcase_add_test(tc, a_second_daemon_is_refused);
 	tcase_add_test(tc, a_newer_store_is_refused);
 	tcase_add_test(tc, what_cannot_be_opened_says_why);
+	tcase_add_test(tc, a_description_cut_in_a_character_is_listed);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);
