@@ -104,7 +104,8 @@ class MgmtLab:
             return ""
 
     def adm(self, *args):
-        return subprocess.run([BUILD + "/lgtadm", *map(str, args)], env=self.env, text=True,
+        return subprocess.run([BUILD + "/lgtadm", *[a if isinstance(a, bytes) else str(a)
+                                                      for a in args]], env=self.env, text=True,
                               capture_output=True, timeout=60 * SCALE, check=False)
 
     def ok(self, *args):

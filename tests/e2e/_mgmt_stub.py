@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import sys
+import time
 
 RUN = sys.argv[1]
 OBJECTS = {}
@@ -151,6 +152,8 @@ def serve(conn):
             answer["error"] = {"code": -32000, "message": str(e), "data": e.data}
         conn.sendall(json.dumps(answer).encode() + b"\n")
         if method == "shutdown":
+            conn.shutdown(socket.SHUT_RDWR)
+            time.sleep(1)  # sessions end
             sys.exit(0)
 
 

@@ -12,6 +12,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -202,6 +203,9 @@ WRONG = (
     ("-m system -o delete", 22, "there are targets"),
     ("-m system -o update -n debug -v loud", 22, "on or off"),
     ("-m system -o update -n iSNS -v On", 22, "iSNS is not supported"),
+    ("-m system -o update -n iSNSServerIP -v 1.2.3", 22, "IPv4 or IPv6"),
+    ("-m system -o update -n iSNSServerPort -v 0", 22, "from 1 to 65535"),
+    ("-m portal -o new -P portal=[fe80::1%lo]:3260", 22, "no portal"),
     ("-m system -o update -n chap -v md4", 22, "md5"),
     ("-m system -o show -n version -v 99999", 22, "is not kept"),
     ("-C 77 -m system -o show", 107, "can't reach the management daemon"),
@@ -211,8 +215,13 @@ WRONG = (
 @case("wrong input: one sentence, the exit code, and nothing changed")
 def _(lab):
     before = lab.state()
-    for line, code, part in WRONG:
-        p = lab.adm(*line.split())
+    words = [(line.split(), code, part) for line, code, part in WRONG]
+    for name, value, part in (("target -o update -t 1 -n alias", "a\nb", "control characters"),
+                              ("target -o update -t 1 -n alias", b"\xff", "UTF-8"),
+                              ("system -o update -n iSNSServerIP", "::1\n", "IPv4 or IPv6")):
+        words.append((["-m", *name.split(), "-v", value], 22, part))
+    for line, code, part in words:
+        p = lab.adm(*line)
         sentences = [s for s in p.stderr.splitlines() if not s.startswith("Try `lgtadm")]
         need(p.returncode == code, f"{line}: exit {p.returncode}, wanted {code}: {p.stderr}")
         need(len(sentences) == 1 and part in sentences[0], f"{line}: {p.stderr}")
@@ -515,11 +524,27 @@ def _(lab):
         need(p.returncode == 1 and p.stderr, f"{args}: {p.returncode}")
 
 
+@case("in the background the daemon's messages are not lost")
+def _(_lab):
+    if os.path.exists("/run/systemd/journal/stdout"):
+        raise Skip("they are in the journal")
+    with tempfile.TemporaryDirectory() as place:
+        env = dict(os.environ, LGT_RUN_DIR=place, LGT_STATE_DIR=place + "/state")
+        env.pop("TGT_IPC_SOCKET", None)
+        subprocess.run([BUILD + "/lichgate-mgmtd"], env=env, check=True, timeout=30 * SCALE,
+                       stderr=subprocess.DEVNULL)
+        subprocess.run([BUILD + "/lgtadm", *"-m system -o delete".split()], env=env, check=True,
+                       timeout=30 * SCALE)
+        wait_for(lambda: "gateway" in open(place + "/lichgate-mgmtd.log", encoding="utf-8").read(),
+                 "the log has lines")
+
+
 @case("system delete ends the daemon when no target is left")
 def _(lab):
     for t in json.loads(lab.ok("-m", "target", "-o", "show", "--json"))["targets"]:
         lab.ok("-m", "target", "-o", "delete", "-t", t["tid"], "--force")
     lab.ok("-m", "system", "-o", "delete")
+    need(lab.stub.poll() is not None, "the gateway still runs")
     same(lab.mgmtd.wait(10), 0)
     same(lab.adm("-m", "system", "-o", "show").returncode, 107)
 
