@@ -152,6 +152,8 @@ set_length(struct gw_cmd *cmd)
 			return false;
 		}
 		cmd->data_len = (uint32_t)len;
+		if (scsi_view_of(cmd)->dev)
+			cmd->dma_align = scsi_view_of(cmd)->dev->dma_align;
 	} else if (op->len_sz) {
 		len = cdb_field(cmd, op->len_at, op->len_sz);
 		if (op->dir == GW_DIR_IN)
@@ -189,7 +191,7 @@ reset(struct gw_cmd *cmd)
 	cmd->dir = GW_DIR_NONE;
 	cmd->aborted = GW_ABORT_NONE;
 	cmd->abort_seq = 0;
-	cmd->data_len = 0;
+	cmd->data_len = cmd->dma_align = 0;
 	cmd->lba = cmd->nblk = 0;
 	cmd->blk_shift = 0;
 	cmd->op = NULL;
