@@ -32,12 +32,23 @@ hash_del(struct iscsi_task *t)
 }
 
 void
+iscsi_task_freed(struct iscsi_conn *c)
+{
+	if ((!gw_list_empty(&c->parked) || c->rx.stop & ISCSI_STOP_MEM) && !c->dying)
+		gw_at_kick(c->core, &c->rx_hook);
+}
+
+void
 iscsi_task_free_data(struct iscsi_task *t)
 {
 	/* A receive may be under way into the buffer: then the end of the PDU frees it. */
 	if (t->conn->rx.task == t)
 		return;
-	gw_buf_put(t->conn->core, &t->sg);
+	if (t->sg.n) {
+		t->conn->mem -= t->sg.len;
+		gw_buf_put(t->conn->core, &t->sg);
+		iscsi_task_freed(t->conn);
+	}
 	if (t->chunk)
 		gw_chunk_put(t->chunk);
 	t->chunk = NULL;
@@ -114,28 +125,53 @@ iscsi_task_bury_one(struct iscsi_conn *c)
 static void
 park(struct iscsi_task *t)
 {
+	struct gw_list *at = t->conn->parked.next;
+
 	if (t->parked)
 		return;
 	iscsi_task_await(t, false);
 	t->parked = true;
-	gw_list_add_tail(&t->conn->parked, &t->node);
+	/* Who has memory waits for a slot alone, and goes before those who wait for memory. */
+	if (t->sg.n) {
+		while (at != &t->conn->parked && gw_container(at, struct iscsi_task, node)->sg.n)
+			at = at->next;
+	} else {
+		at = &t->conn->parked;
+	}
+	gw_list_add_tail(at, &t->node);
 }
 
-bool
-iscsi_task_need_buf(struct iscsi_task *t)
+/* More than `max` with this one? A connection may always have one command's memory. */
+static bool
+over(const struct iscsi_task *t, uint64_t max)
+{
+	return t->conn->mem > 0 && t->conn->mem + t->cmd.data_len > max;
+}
+
+static bool
+get_buf(struct iscsi_task *t, uint64_t max)
 {
 	if (t->cmd.data_len == 0 || t->sg.n || t->chunk)
 		return true;
+	if (over(t, max))
+		return false;
 	if (!gw_buf_get(t->conn->core, t->cmd.data_len, &t->sg)) {
 		gw_buf_wait(t->conn->core, &t->conn->buf_waiter);
 		return false;
 	}
+	t->conn->mem += t->sg.len;
 	/* What the initiator does not send must not be somebody else's data. */
 	if (t->cmd.dir == GW_DIR_OUT && t->want < t->cmd.data_len) {
 		for (unsigned i = 0; i < t->sg.n; i++)
 			memset(t->sg.iov[i].iov_base, 0, t->sg.iov[i].iov_len);
 	}
 	return true;
+}
+
+bool
+iscsi_task_need_buf(struct iscsi_task *t)
+{
+	return get_buf(t, t->conn->tc->mem_max);
 }
 
 static bool
@@ -208,8 +244,8 @@ iscsi_task_advance(struct iscsi_task *t)
 		iscsi_task_await(t, false);
 		iscsi_r2t_end(t);
 	}
-	/* First come, first served: nobody overtakes those that wait. */
-	if (!gw_list_empty(&c->parked) || !try_go_on(t))
+	/* First come, first served, but what they wait for may be the memory that this one has. */
+	if ((!gw_list_empty(&c->parked) && !t->sg.n && !t->chunk) || !try_go_on(t))
 		park(t);
 }
 
@@ -316,7 +352,8 @@ in_place(const struct iscsi_conn *c, const struct iscsi_task *t)
 
 /*
  * Memory for data that comes with the command or unasked. With none to be had we stop reading,
- * unless that would lock out the data of this connection's own writes: then the command is refused.
+ * unless that would lock out the data of this connection's own writes: then it may have twice as
+ * much memory as others, and beyond that the command is refused.
  */
 static enum iscsi_rx
 place_data(struct iscsi_conn *c, struct iscsi_task *t)
@@ -331,9 +368,9 @@ place_data(struct iscsi_conn *c, struct iscsi_task *t)
 		t->chunk = rx->chunk;
 		gw_chunk_ref(t->chunk);
 		t->chunk_iov = (struct iovec){rx->chunk->data + rx->at, rx->len};
-	} else if (!iscsi_task_need_buf(t)) {
+	} else if (!get_buf(t, others ? 2 * c->tc->mem_max : c->tc->mem_max)) {
 		if (!others)
-			return iscsi_rx_wait(c, ISCSI_STOP_BUF);
+			return iscsi_rx_wait(c, over(t, c->tc->mem_max) ? ISCSI_STOP_MEM : ISCSI_STOP_BUF);
 		scsi_forget(&t->cmd);
 		t->cmd.status = SAM_TASK_SET_FULL;
 		t->cmd.sense_len = 0;

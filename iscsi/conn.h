@@ -28,7 +28,6 @@
 #define ISCSI_RX_BUDGET   64          /* PDUs of one connection in one go */
 #define ISCSI_CTL_MAX     16          /* control PDUs that a connection may have under way */
 #define ISCSI_IMM_MAX     8           /* immediate SCSI commands beside the window */
-#define ISCSI_HELD_MAX    (16u << 20) /* write buffer bytes that wait for a peer's data */
 #define ISCSI_DATA_OUT_MS 60000       /* a peer that does not send its data is dropped */
 #define ISCSI_TX_STALL_MS 60000       /* a peer that does not read is dropped */
 #define ISCSI_LOGOUT_MS   10000       /* time to log out after we asked */
@@ -53,6 +52,7 @@ enum {
 	ISCSI_STOP_CTL = 4,    /* the peer does not take our answers */
 	ISCSI_STOP_GRANT = 8,  /* the session is being made */
 	ISCSI_STOP_CLOSE = 16, /* for good */
+	ISCSI_STOP_MEM = 32,   /* its own commands hold as much memory as it may have */
 };
 
 enum iscsi_tx_kind {
@@ -111,7 +111,6 @@ struct iscsi_task {
 	uint32_t r2t_base; /* offset of the first R2T; the others follow MaxBurstLength apart */
 	uint32_t r2t_due, r2t_sent, r2t_done; /* decided on, laid out, answered */
 	int16_t slot;                         /* in conn->slot; -1: none */
-	uint32_t held;                        /* bytes counted in conn->held */
 	uint64_t stamp;                       /* core->now when data came last */
 
 	/* Data-in. */
@@ -196,7 +195,7 @@ struct iscsi_conn {
 
 	struct gw_list awaiting, parked;
 	uint32_t r2t_bytes; /* solicited and not yet here */
-	uint32_t held;
+	uint64_t mem; /* buffer bytes of its commands */
 	uint32_t ntask, nctl, nimm;
 	uint32_t depth;
 	struct gw_waiter buf_waiter;
@@ -364,6 +363,8 @@ void iscsi_task_unpark(struct iscsi_conn *c);
 /* A buffer for all that the command moves, if it has none; false: none now, the connection waits.
  */
 bool iscsi_task_need_buf(struct iscsi_task *t);
+/* Slot or memory came free, perhaps from inside the SCSI layer: who waits for it, tries later. */
+void iscsi_task_freed(struct iscsi_conn *c);
 /* Solicits the rest of a task's data; false: no slot or buffer now. */
 bool iscsi_r2t_start(struct iscsi_task *t);
 /* A solicited sequence is complete. */
@@ -398,6 +399,7 @@ struct tcp_core {
 	struct gw_list waiters; /* conn->pool_wait */
 	struct gw_hook wake;
 	uint32_t nconn, nsess;
+	uint64_t mem_max; /* buffer bytes that a connection's commands may have, if they can wait */
 	uint16_t discovery_tsih;
 };
 

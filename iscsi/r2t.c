@@ -81,10 +81,6 @@ iscsi_r2t_start(struct iscsi_task *t)
 	struct iscsi_conn *c = t->conn;
 
 	if (t->slot < 0) {
-		bool had = t->sg.n > 0;
-
-		if (!had && c->held > 0 && c->held + t->cmd.data_len > ISCSI_HELD_MAX)
-			return false;
 		/* An aborted task with R2Ts out keeps its slot only while nobody needs it. */
 		while (c->sess->nslot == ISCSI_SLOTS)
 			if (!iscsi_task_bury_one(c))
@@ -93,8 +89,6 @@ iscsi_r2t_start(struct iscsi_task *t)
 			return false;
 		if (!slot_get(c, t))
 			return false;
-		t->held = t->cmd.data_len;
-		c->held += t->held;
 		t->r2t_base = t->got;
 		t->data_sn = 0;
 	}
@@ -113,14 +107,6 @@ iscsi_r2t_sequence_done(struct iscsi_task *t)
 		t->seq_end = r2t_off(t, t->r2t_done + 1);
 }
 
-/* Slot or held bytes came free, perhaps from inside the SCSI layer: who waits for them, tries later. */
-static void
-freed(struct iscsi_conn *c)
-{
-	if (!gw_list_empty(&c->parked) && !c->dying)
-		gw_at_kick(c->core, &c->rx_hook);
-}
-
 void
 iscsi_r2t_abort(struct iscsi_task *t)
 {
@@ -135,9 +121,6 @@ iscsi_r2t_abort(struct iscsi_task *t)
 	c->r2t_bytes -= t->asked - out;
 	t->asked = out;
 	t->r2t_due = t->r2t_sent;
-	c->held -= t->held;
-	t->held = 0;
-	freed(c);
 }
 
 void
@@ -150,14 +133,12 @@ iscsi_r2t_end(struct iscsi_task *t)
 	if (t->slot < 0)
 		return;
 	c->r2t_bytes -= t->asked - t->got;
-	c->held -= t->held;
-	t->held = 0;
 	c->sess->slot[t->slot].task = NULL;
 	c->sess->slot[t->slot].gen++;
 	c->sess->nslot--;
 	t->slot = -1;
 	t->asked = t->got;
-	freed(c);
+	iscsi_task_freed(c);
 }
 
 bool

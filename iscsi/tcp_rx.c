@@ -222,6 +222,8 @@ pdu_done(struct iscsi_conn *c)
 		return v;
 	t = c->rx.task;
 	head_reset(c);
+	if (t && t->swallow && !t->running)
+		iscsi_task_free_data(t); /* aborted while its memory was received into */
 	if (t)
 		iscsi_task_settle(t); /* not before: the PDU held it */
 	return v;
@@ -336,6 +338,7 @@ rx_hook(struct gw_hook *h)
 	struct iscsi_conn *c = gw_container(h, struct iscsi_conn, rx_hook);
 
 	iscsi_task_unpark(c);
+	c->rx.stop &= (uint8_t)~ISCSI_STOP_MEM;
 	run(c);
 }
 

@@ -92,6 +92,7 @@ core_new(struct gw_core *core)
 		return NULL;
 	tc->core = core;
 	tc->xport = &tcp_xport;
+	tc->mem_max = GW_MAX(gw_buf_total(core) / 4, (uint64_t)GW_XFER_MAX);
 	gw_list_init(&tc->conns);
 	gw_list_init(&tc->waiters);
 	gw_hook_init(&tc->wake, wake);

@@ -326,6 +326,12 @@ gw_buf_used(const struct gw_core *core)
 	return gw_stat_get(core->bufs->used);
 }
 
+uint64_t
+gw_buf_total(const struct gw_core *core)
+{
+	return (uint64_t)core->bufs->npages << PAGE_SHIFT;
+}
+
 struct gw_bufs *
 gw_bufs_new(struct gw_core *core)
 {

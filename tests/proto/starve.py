@@ -5,7 +5,7 @@
 import contextlib
 import socket
 
-from _initiator import Initiator, attach, keys, read10
+from _initiator import Initiator, attach, keys, read10, write10
 from _suite import run
 
 
@@ -64,6 +64,23 @@ def test_logins_that_wait_for_their_turn(gw):
                         transit=False)
         for _ in range(20):
             assert i.read_blocks(0, 8)[0].status == 0
+
+
+def test_writes_whose_data_nobody_sends(gw):
+    """Each has a little data at once and memory for all of it: half of what there is at most."""
+    with attach(gw.addr, gw.target) as i, crowd(gw, 1, gw.target) as many:
+        many[0].finish(many[0].command(bytes(6)))
+        for _ in range(10):
+            many[0].command(write10(0, 16384), write=8 << 20, data=bytes(512))
+        assert i.read_blocks(0, 8)[0].status == 0
+
+
+def test_reads_that_one_does_not_take(gw):
+    with attach(gw.addr, gw.target) as i, crowd(gw, 1, gw.target) as many:
+        many[0].finish(many[0].command(bytes(6)))
+        for _ in range(20):
+            many[0].command(read10(0, 16384), read=8 << 20)
+        assert i.read_blocks(0, 8)[0].status == 0
 
 
 run(globals(), ("--cores", "0"))

@@ -578,6 +578,69 @@ START_TEST(asks_without_reading)
 }
 END_TEST
 
+/* --- memory --------------------------------------------------------------------------------------
+ */
+
+static struct tcp_core *
+rig_tcp(void)
+{
+	return rig.core.slot[GW_SLOT_TCP];
+}
+
+/* Writes with a little data each, whose rest does not come. */
+START_TEST(writes_take_a_share)
+{
+	struct ini i = begin();
+	uint8_t bhs[ISCSI_BHS_LEN];
+	const uint8_t *p, *d;
+	uint32_t n, full = 0, r2t = 0;
+
+	rig_tcp()->mem_max = 2u << 20;
+	for (unsigned k = 0; k < 10; k++) {
+		ini_cmd(&i, bhs, 0x2a, ISCSI_FLAG_F | ISCSI_CMD_W, 1u << 20, 0);
+		ini_send(&i, bhs, buf, _i ? 512 : 0);
+	}
+	while (ini_recv(&i, &p, &d, &n)) {
+		r2t += p[0] == ISCSI_OP_R2T;
+		full += p[0] == ISCSI_OP_SCSI_RSP && p[ISCSI_AT_STATUS] == SAM_TASK_SET_FULL;
+	}
+	ck_assert_uint_eq(rig.buf_used, _i ? 4u << 20 : 2u << 20);
+	ck_assert_uint_eq(r2t, _i ? 4 : 2);
+	ck_assert_uint_eq(full, _i ? 6 : 0);
+	ck_assert(gw_list_empty(&rig.buf_waiters));
+	finish(&i);
+}
+END_TEST
+
+START_TEST(reads_take_a_share)
+{
+	struct ini i = begin();
+	uint8_t bhs[ISCSI_BHS_LEN];
+	const uint8_t *p, *d;
+	uint32_t n, good = 0;
+
+	rig_tcp()->mem_max = 2u << 20;
+	rig.end[i.end].tx_stuck = true;
+	for (unsigned k = 0; k < 10; k++) {
+		ini_cmd(&i, bhs, 0x28, ISCSI_FLAG_F | ISCSI_CMD_R, 1u << 20, 0);
+		ini_send(&i, bhs, NULL, 0);
+	}
+	/* Its data goes first where there is only one such command; it waits unread for memory. */
+	ini_cmd(&i, bhs, 0x2a, ISCSI_FLAG_F | ISCSI_CMD_W, 20000, 0);
+	ini_send(&i, bhs, buf, 20000);
+	rig_run();
+	ck_assert_uint_eq(rig.buf_used, 2u << 20);
+	ck_assert(gw_list_empty(&rig.buf_waiters));
+	rig.end[i.end].tx_stuck = false;
+	while (ini_recv(&i, &p, &d, &n)) {
+		good += p[0] == ISCSI_OP_SCSI_RSP && p[ISCSI_AT_STATUS] == SAM_GOOD;
+		good += p[0] == ISCSI_OP_DATA_IN && p[1] & ISCSI_DATAIN_S;
+	}
+	ck_assert_uint_eq(good, 11);
+	finish(&i);
+}
+END_TEST
+
 /* --- sessions
  * -------------------------------------------------------------------------------------------- */
 
@@ -804,6 +867,8 @@ add(Suite *s)
 	tcase_add_loop_test(t, async_logout, 0, 2);
 	tcase_add_loop_test(t, silent_peers, 0, 5);
 	tcase_add_test(t, asks_without_reading);
+	tcase_add_loop_test(t, writes_take_a_share, 0, 2);
+	tcase_add_test(t, reads_take_a_share);
 	tcase_add_test(t, reinstatement);
 	tcase_add_test(t, endless_reconnects);
 	tcase_add_loop_test(t, before_login, 0, 64);

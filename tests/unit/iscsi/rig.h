@@ -53,7 +53,7 @@ static struct {
 	struct iscsi_params params;
 	uint32_t split;    /* most bytes of one receive; 0: as many as wanted */
 	uint32_t send_max; /* most bytes of one send; 0: all */
-	uint64_t buf_limit, buf_used;
+	uint64_t buf_limit, buf_used, buf_total;
 	bool buf_back; /* something was put since the waiters were woken */
 	uint32_t chunks;
 	bool chunks_low;
@@ -220,6 +220,13 @@ gw_buf_put(struct gw_core *core, struct gw_sg *sg)
 	rig.buf_back = true;
 	sg->n = 0;
 	sg->len = 0;
+}
+
+uint64_t
+gw_buf_total(const struct gw_core *core)
+{
+	(void)core;
+	return rig.buf_total;
 }
 
 void
@@ -805,7 +812,7 @@ rig_init(void)
 	gw_list_init(&rig.timers);
 	gw_list_init(&rig.nexuses);
 	rig.msg_tail = &rig.msg_head;
-	rig.buf_limit = 64u << 20;
+	rig.buf_limit = rig.buf_total = 64u << 20;
 	rig.target.tid = 1;
 	rig.target.tpgt = 1;
 	rig.target.ready = true;
