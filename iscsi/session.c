@@ -209,6 +209,18 @@ reg_unlink(struct iscsi_session *s)
 	atomic_fetch_sub(&reg.count, 1);
 }
 
+/* A session with this TSIH, or with one of its own, follows: who meant the old one comes too late. */
+static void
+refuse_late(struct iscsi_session *s, uint16_t tsih)
+{
+	gw_list_each_safe (w, &s->waiting, struct iscsi_session, wait_node) {
+		if (w->asked_tsih == 0 || w->asked_tsih == tsih)
+			continue;
+		gw_list_del(&w->wait_node);
+		reg_answer(w, ISCSI_LOGIN_NO_SESSION);
+	}
+}
+
 static void
 reg_release(struct gw_core *on, struct gw_msg *msg)
 {
@@ -219,6 +231,7 @@ reg_release(struct gw_core *on, struct gw_msg *msg)
 	reg_unlink(s);
 	if (heir) {
 		gw_list_del(&heir->wait_node);
+		refuse_late(s, heir->asked_tsih);
 		gw_list_splice_tail(&heir->waiting, &s->waiting);
 		reg_enter(heir, heir->asked_tsih);
 		if (!gw_list_empty(&heir->waiting))
