@@ -157,6 +157,7 @@ get_buf(struct iscsi_task *t, uint64_t max)
 		return false;
 	if (!gw_buf_get(t->conn->core, t->cmd.data_len, &t->sg)) {
 		gw_buf_wait(t->conn->core, &t->conn->buf_waiter);
+		tcp_famine(t->conn->tc);
 		return false;
 	}
 	t->conn->mem += t->sg.len;

@@ -116,6 +116,10 @@ tick(struct gw_timer *timer)
 		iscsi_conn_end(c, "it did not log out when asked to");
 		return;
 	}
+	if (c->discovery && c->core->now - c->heard_at > ISCSI_DISCOVERY_MS * 1000000ull) {
+		iscsi_conn_end(c, "a discovery session did nothing for long");
+		return;
+	}
 	if (t && t->params.nop_interval && c->full && !c->discovery) {
 		/* What is not read because of us says nothing about the peer. */
 		if (c->heard || c->rx.stop)
@@ -283,6 +287,8 @@ conn_free(struct iscsi_conn *c)
 	gw_hook_disarm(&c->close_hook);
 	gw_list_del(&c->node);
 	tc->nconn--;
+	if (tc->nconn == 0)
+		gw_timer_stop(&tc->famine);
 	gw_stat_add(c->core->stats->conns_live, -1ull);
 	gw_unplace(c->core);
 	free(c);

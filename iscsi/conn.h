@@ -30,6 +30,7 @@
 #define ISCSI_IMM_MAX     8           /* immediate SCSI commands beside the window */
 #define ISCSI_DATA_OUT_MS 60000       /* a peer that does not send its data is dropped */
 #define ISCSI_TX_STALL_MS 60000       /* a peer that does not read is dropped */
+#define ISCSI_DISCOVERY_MS 300000     /* a discovery session that asks nothing is ended */
 #define ISCSI_LOGOUT_MS   10000       /* time to log out after we asked */
 #define ISCSI_RECV_DSL    GW_SEG_MAX  /* largest MaxRecvDataSegmentLength that we declare */
 #define ISCSI_SLOTS       64          /* tasks of a connection with R2Ts outstanding */
@@ -195,7 +196,10 @@ struct iscsi_conn {
 
 	struct gw_list awaiting, parked;
 	uint32_t r2t_bytes; /* solicited and not yet here */
-	uint64_t mem; /* buffer bytes of its commands */
+	uint64_t mem;   /* buffer bytes of its commands */
+	uint64_t moved; /* bytes received and sent */
+	uint64_t heard_at;             /* core->now when something came last */
+	uint64_t slow_at, slow_moved; /* since when the core watches it, 0: it does not; moved then */
 	uint32_t ntask, nctl, nimm;
 	uint32_t depth;
 	struct gw_waiter buf_waiter;
@@ -401,10 +405,14 @@ struct tcp_core {
 	uint32_t nconn, nsess;
 	uint64_t mem_max; /* buffer bytes that a connection's commands may have, if they can wait */
 	uint16_t discovery_tsih;
+	struct gw_timer famine;
 };
 
 /* Something went back to a pool: whoever waits may try again, later in this turn. */
 void tcp_core_wake(struct tcp_core *tc);
+/* tcp_famine.c: somebody waits for buffers or a login's memory. */
+void tcp_famine_init(struct tcp_core *tc);
+void tcp_famine(struct tcp_core *tc);
 /* A session more or less: the pools grow with their number. Best effort. */
 void tcp_core_sessions(struct tcp_core *tc, int change);
 

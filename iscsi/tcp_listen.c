@@ -70,10 +70,27 @@ shed(struct tcp_core *tc)
 	}
 }
 
+/* Discovery needs no permission: when few places are left, the one that was silent longest goes. */
+static void
+shed_discovery(struct tcp_core *tc)
+{
+	struct iscsi_conn *old = NULL;
+
+	if (tcp_conns() < CONNS_MAX / 8 * 7)
+		return;
+	gw_list_each (c, &tc->conns, struct iscsi_conn, node) {
+		if (c->full && c->discovery && !c->dying && (!old || c->heard_at < old->heard_at))
+			old = c;
+	}
+	if (old)
+		iscsi_conn_end(old, "too many connections, and it is for discovery alone");
+}
+
 static void
 conn_arrives(struct gw_core *on, struct gw_msg *msg)
 {
 	shed(on->slot[GW_SLOT_TCP]);
+	shed_discovery(on->slot[GW_SLOT_TCP]);
 	iscsi_conn_start(gw_container(msg, struct iscsi_conn, msg));
 }
 

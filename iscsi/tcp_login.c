@@ -58,8 +58,11 @@ iscsi_login_begin(struct iscsi_conn *c)
 		return v;
 	if (!c->work) {
 		c->work = gw_pool_get(&c->tc->logins);
-		if (!c->work)
+		if (!c->work) {
+			tcp_famine(c->tc);
 			return iscsi_rx_wait(c, ISCSI_STOP_POOL);
+		}
+		c->heard_at = c->core->now;
 		work_init(c);
 	}
 	if (!c->work->out.n && !gw_buf_get(c->core, ISCSI_LOGIN_DSL, &c->work->out))
@@ -187,6 +190,7 @@ full_feature(struct iscsi_conn *c)
 	c->stat_sn = l->stat_sn;
 	c->discovery = l->discovery;
 	c->full = true;
+	c->heard_at = c->core->now;
 	c->heard = true;
 	gw_timer_stop(&c->login_timer);
 	gw_timer_start(c->core, &c->tick, iscsi_conn_tick_ms(c));
@@ -255,6 +259,7 @@ iscsi_login_end(struct iscsi_conn *c)
 {
 	struct iscsi_login *l = &c->work->login;
 
+	c->heard_at = c->core->now;
 	l->env.model = gw_model_of(c->core);
 	switch (iscsi_login_rx(l, c->rx.head, c->work->data, c->rx.len)) {
 	case ISCSI_LOGIN_MORE:

@@ -19,8 +19,10 @@ enum iscsi_rx
 iscsi_rx_wait(struct iscsi_conn *c, uint8_t why)
 {
 	c->rx.stop |= why;
-	if (why & ISCSI_STOP_BUF)
+	if (why & ISCSI_STOP_BUF) {
 		gw_buf_wait(c->core, &c->buf_waiter);
+		tcp_famine(c->tc);
+	}
 	if ((why & ISCSI_STOP_POOL) && gw_list_empty(&c->pool_wait))
 		gw_list_add_tail(&c->tc->waiters, &c->pool_wait);
 	return ISCSI_RX_WAIT;
@@ -364,6 +366,9 @@ received(struct gw_op *op, int res)
 		return;
 	}
 	c->heard = true;
+	c->moved += (uint32_t)res;
+	if (c->full)
+		c->heard_at = c->core->now;
 	gw_stat_add(c->core->stats->rx_bytes, (uint32_t)res);
 	if (c->sess)
 		gw_stat_add(c->sess->nexus.stats.rx_bytes, (uint32_t)res);

@@ -296,6 +296,7 @@ sent(struct gw_op *op, int res)
 		iscsi_conn_end(c, "the transport failed");
 		return;
 	}
+	c->moved += (uint32_t)res;
 	gw_stat_add(c->core->stats->tx_bytes, (uint32_t)res);
 	if (c->sess)
 		gw_stat_add(c->sess->nexus.stats.tx_bytes, (uint32_t)res);

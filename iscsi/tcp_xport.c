@@ -21,19 +21,23 @@
 #define BATCHES_START       64
 #define BATCHES_PER_SESSION 1
 #define BATCHES_MAX         65536
-#define WAKE_BUDGET       64
 
-/* Connections that wait are looked at in order; one that finds nothing goes to the end again. */
+/*
+ * All that wait now are looked at, in order: what came free may be of a kind that the first ones do not
+ * want. One that finds nothing goes to the end again.
+ */
 static void
 wake(struct gw_hook *h)
 {
 	struct tcp_core *tc = gw_container(h, struct tcp_core, wake);
 
-	for (unsigned i = 0; i < WAKE_BUDGET; i++) {
-		struct iscsi_conn *c = gw_list_first(&tc->waiters, struct iscsi_conn, pool_wait);
+	struct gw_list now;
 
-		if (!c)
-			return;
+	gw_list_init(&now);
+	gw_list_splice_tail(&now, &tc->waiters);
+	while (!gw_list_empty(&now)) {
+		struct iscsi_conn *c = gw_list_first(&now, struct iscsi_conn, pool_wait);
+
 		gw_list_del(&c->pool_wait);
 		if (c->tx_hungry) {
 			c->tx_hungry = false;
@@ -96,6 +100,7 @@ core_new(struct gw_core *core)
 	gw_list_init(&tc->conns);
 	gw_list_init(&tc->waiters);
 	gw_hook_init(&tc->wake, wake);
+	tcp_famine_init(tc);
 	if (gw_pool_init(&tc->tasks, sizeof(struct iscsi_task), TASKS_START) ||
 	    gw_pool_init(&tc->ctls, sizeof(struct iscsi_ctl), CTLS_START) ||
 	    gw_pool_init(&tc->batches, iscsi_batch_size(), BATCHES_START) ||

@@ -83,4 +83,13 @@ def test_reads_that_one_does_not_take(gw):
         assert i.read_blocks(0, 8)[0].status == 0
 
 
+def test_one_login_more(gw):
+    """All memory of logins is taken by those that do not go on: who does, need not wait for their timeout."""
+    with crowd(gw, 64, login=False) as many:
+        for m in many:
+            m.login_pdu(keys("InitiatorName=" + m.name, "TargetName=" + gw.target), transit=False)
+        with attach(gw.addr, gw.target, name="iqn.2026-11.test:late") as late:
+            assert late.read_blocks(0, 8)[0].status == 0
+
+
 run(globals(), ("--cores", "0"))

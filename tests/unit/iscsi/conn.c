@@ -641,6 +641,56 @@ START_TEST(reads_take_a_share)
 }
 END_TEST
 
+/* Four that do not read or send hold all there is: the fifth gets its turn, they do not. */
+START_TEST(idle_holders_make_room)
+{
+	struct ini hog[4], slow, i = begin();
+	const uint8_t *p, *d;
+	uint8_t bhs[ISCSI_BHS_LEN];
+	uint32_t n, got = 0;
+
+	rig.buf_limit = 9u << 20;
+	rig_tcp()->mem_max = 2u << 20;
+	ck_assert(ini_login(&slow, 's'));
+	rig.end[slow.end].tx_stuck = true;
+	ini_cmd(&slow, bhs, 0x28, ISCSI_FLAG_F | ISCSI_CMD_R, 1u << 20, 0);
+	ini_send(&slow, bhs, NULL, 0);
+	for (unsigned k = 0; k < 4; k++) {
+		ck_assert(ini_login(&hog[k], (char)('0' + k)));
+		rig.end[hog[k].end].tx_stuck = _i == 0;
+		ini_cmd(&hog[k], bhs, _i ? 0x2a : 0x28,
+			ISCSI_FLAG_F | (_i ? ISCSI_CMD_W : ISCSI_CMD_R), 2u << 20, 0);
+		ini_send(&hog[k], bhs, buf, _i ? 512 : 0);
+		rig_run();
+	}
+	ck_assert_uint_eq(rig.buf_used, 9u << 20);
+	ini_cmd(&i, bhs, 0x28, ISCSI_FLAG_F | ISCSI_CMD_R, 1u << 20, 0);
+	ini_send(&i, bhs, NULL, 0);
+	rig_run();
+	for (unsigned k = 0; k < 20; k++) {
+		/* One goes on, if slowly. */
+		rig.end[slow.end].tx_stuck = false;
+		rig.send_max = 10000;
+		if (rig.end[slow.end].tx)
+			rig_take(&rig.end[slow.end]);
+		rig.send_max = 0;
+		rig.end[slow.end].tx_stuck = true;
+		rig_pass(1000);
+	}
+	ck_assert(rig.end[slow.end].rx || rig.end[slow.end].tx);
+	while (ini_recv(&i, &p, &d, &n))
+		got += n;
+	ck_assert_uint_eq(got, 1u << 20);
+	ck_assert(!rig.end[hog[0].end].rx);
+	ck_assert_uint_lt(rig.buf_used, 9u << 20);
+	rig.end[slow.end].tx_stuck = false;
+	rig_hangup(slow.end);
+	for (unsigned k = 0; k < 4; k++)
+		rig_hangup(hog[k].end);
+	finish(&i);
+}
+END_TEST
+
 /* --- sessions
  * -------------------------------------------------------------------------------------------- */
 
@@ -703,6 +753,47 @@ START_TEST(reinstatement)
 	ck_assert(rig.end[c].rx == NULL);
 	rig_hangup(a);
 	rig_hangup(b);
+	finish(NULL);
+}
+END_TEST
+
+/* Who meant a session by its TSIH does not get the TSIH when that session has long gone. */
+START_TEST(late_heir)
+{
+	uint16_t old, heir;
+	int a, b, c;
+	struct ini i = begin();
+
+	rig_hangup(i.end);
+	a = rig_connect();
+	rig_login_pdu(a, 'x', 0, 1, "");
+	ck_assert_uint_eq(login_status(a, &old), 0);
+	b = rig_connect();
+	rig_login_pdu(b, 'x', 0, 1, "");
+	c = rig_connect();
+	rig_login_pdu(c, 'x', old, 1, "");
+	ck_assert_uint_eq(login_status(b, &heir), 0);
+	ck_assert_uint_ne(heir, old);
+	ck_assert_uint_eq(login_status(c, NULL), ISCSI_LOGIN_NO_SESSION);
+	rig.end[a].used = false;
+	rig_hangup(b);
+	rig_hangup(c);
+	finish(NULL);
+}
+END_TEST
+
+START_TEST(idle_discovery)
+{
+	int e;
+
+	rig_init();
+	e = rig_connect();
+	rig_login_pdu(e, 'a', 0, 1, "D");
+	ck_assert_uint_eq(login_status(e, NULL), 0);
+	rig_pass(ISCSI_DISCOVERY_MS);
+	ck_assert(!ini_closed());
+	rig_pass(30000);
+	ck_assert(ini_closed());
 	finish(NULL);
 }
 END_TEST
@@ -869,6 +960,9 @@ add(Suite *s)
 	tcase_add_test(t, asks_without_reading);
 	tcase_add_loop_test(t, writes_take_a_share, 0, 2);
 	tcase_add_test(t, reads_take_a_share);
+	tcase_add_loop_test(t, idle_holders_make_room, 0, 2);
+	tcase_add_test(t, idle_discovery);
+	tcase_add_test(t, late_heir);
 	tcase_add_test(t, reinstatement);
 	tcase_add_test(t, endless_reconnects);
 	tcase_add_loop_test(t, before_login, 0, 64);
