@@ -371,7 +371,8 @@ place_data(struct iscsi_conn *c, struct iscsi_task *t)
 		t->chunk_iov = (struct iovec){rx->chunk->data + rx->at, rx->len};
 	} else if (!get_buf(t, others ? 2 * c->tc->mem_max : c->tc->mem_max)) {
 		if (!others)
-			return iscsi_rx_wait(c, over(t, c->tc->mem_max) ? ISCSI_STOP_MEM : ISCSI_STOP_BUF);
+			return iscsi_rx_wait(c, over(t, c->tc->mem_max) ? ISCSI_STOP_MEM
+									: ISCSI_STOP_BUF);
 		scsi_forget(&t->cmd);
 		t->cmd.status = SAM_TASK_SET_FULL;
 		t->cmd.sense_len = 0;

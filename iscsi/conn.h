@@ -25,16 +25,16 @@
 #include "iscsi/pdu.h"
 #include "iscsi/sn.h"
 
-#define ISCSI_RX_BUDGET   64          /* PDUs of one connection in one go */
-#define ISCSI_CTL_MAX     16          /* control PDUs that a connection may have under way */
-#define ISCSI_IMM_MAX     8           /* immediate SCSI commands beside the window */
-#define ISCSI_DATA_OUT_MS 60000       /* a peer that does not send its data is dropped */
-#define ISCSI_TX_STALL_MS 60000       /* a peer that does not read is dropped */
+#define ISCSI_RX_BUDGET    64         /* PDUs of one connection in one go */
+#define ISCSI_CTL_MAX      16         /* control PDUs that a connection may have under way */
+#define ISCSI_IMM_MAX      8          /* immediate SCSI commands beside the window */
+#define ISCSI_DATA_OUT_MS  60000      /* a peer that does not send its data is dropped */
+#define ISCSI_TX_STALL_MS  60000      /* a peer that does not read is dropped */
 #define ISCSI_DISCOVERY_MS 300000     /* a discovery session that asks nothing is ended */
-#define ISCSI_LOGOUT_MS   10000       /* time to log out after we asked */
-#define ISCSI_RECV_DSL    GW_SEG_MAX  /* largest MaxRecvDataSegmentLength that we declare */
-#define ISCSI_SLOTS       64          /* tasks of a connection with R2Ts outstanding */
-#define ISCSI_GHOSTS_MAX  64          /* aborted tasks beyond the window whose data may come */
+#define ISCSI_LOGOUT_MS    10000      /* time to log out after we asked */
+#define ISCSI_RECV_DSL     GW_SEG_MAX /* largest MaxRecvDataSegmentLength that we declare */
+#define ISCSI_SLOTS        64         /* tasks of a connection with R2Ts outstanding */
+#define ISCSI_GHOSTS_MAX   64         /* aborted tasks beyond the window whose data may come */
 
 struct iscsi_session;
 struct iscsi_task;
@@ -196,10 +196,11 @@ struct iscsi_conn {
 
 	struct gw_list awaiting, parked;
 	uint32_t r2t_bytes; /* solicited and not yet here */
-	uint64_t mem;   /* buffer bytes of its commands */
-	uint64_t moved; /* bytes received and sent */
-	uint64_t heard_at;             /* core->now when something came last */
-	uint64_t slow_at, slow_moved; /* since when the core watches it, 0: it does not; moved then */
+	uint64_t mem;       /* buffer bytes of its commands */
+	uint64_t moved;     /* bytes received and sent */
+	uint64_t heard_at;  /* core->now when something came last */
+	uint64_t slow_at,
+	    slow_moved; /* since when the core watches it, 0: it does not; moved then */
 	uint32_t ntask, nctl, nimm;
 	uint32_t depth;
 	struct gw_waiter buf_waiter;
@@ -349,8 +350,8 @@ void iscsi_task_free_data(struct iscsi_task *t);
 /* Frees the task when nothing holds it any more. */
 void iscsi_task_settle(struct iscsi_task *t);
 /*
- * Aborted, answered as far as it is, and waiting only for data that is dropped: the initiator need not
- * send it, and may use the task tag anew.
+ * Aborted, answered as far as it is, and waiting only for data that is dropped: the initiator need
+ * not send it, and may use the task tag anew.
  */
 bool iscsi_task_is_ghost(const struct iscsi_task *t);
 /* Ends it: what still comes for it is rejected. */
