@@ -20,7 +20,8 @@ negotiate(uint8_t bits)
 	rig.params.max_outstanding_r2t = bits & 16 ? 4 : 1;
 	rig.params.max_burst = bits & 32 ? 1024 : 65536;
 	rig.params.first_burst = 512;
-	rig.buf_limit = bits & 64 ? 20000 : 16u << 20;
+	/* Never less than one command may need: a core's region is not either. */
+	rig.buf_limit = bits & 64 ? GW_XFER_MAX : 64u << 20;
 	rig.chunks_low = bits & 128;
 	rig.params.max_recv_dsl = rig.params.max_xmit_dsl = 65536;
 }
