@@ -269,9 +269,8 @@ take_down(struct iscsi_conn *c)
 	gw_list_each_safe (t, &c->parked, struct iscsi_task, node)
 		iscsi_task_drop(t);
 	gw_log_limited(c->state == ISCSI_S1_FREE ? GW_LOG_INFO : GW_LOG_WARN,
-		       "connection closed: %s. peer=%s initiator=%s target=%s", c->why,
-		       c->peer_text, c->sess ? c->sess->nexus.initiator : "-",
-		       c->sess && c->sess->nexus.target ? c->sess->nexus.target->iqn : "-");
+		       "connection closed: %s. peer=%s initiator=%s tid=%u", c->why, c->peer_text,
+		       c->sess ? c->sess->nexus.initiator : "-", c->sess ? c->sess->key.tid : 0);
 }
 
 static void
