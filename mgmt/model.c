@@ -248,6 +248,18 @@ mgmt_gateway_form(const json_t *obj)
 	return copy;
 }
 
+json_t *
+mgmt_sub(json_t *o, const char *name)
+{
+	json_t *sub = json_object_get(o, name);
+
+	if (!sub) {
+		sub = json_object();
+		json_object_set_new(o, name, sub);
+	}
+	return sub;
+}
+
 const char *
 mgmt_str(const json_t *o, const char *name, const char *otherwise)
 {

@@ -64,6 +64,9 @@ bool mgmt_key_visible(const char *key);
 /* The object without its "mgmt" member: a new reference. */
 json_t *mgmt_gateway_form(const json_t *obj);
 
+/* The member object of that name, borrowed; made if it is not there. NULL only without memory. */
+json_t *mgmt_sub(json_t *o, const char *name);
+
 /* Members of an object, with a default for what is missing or of another type. */
 const char *mgmt_str(const json_t *o, const char *name, const char *otherwise);
 json_int_t mgmt_int(const json_t *o, const char *name, json_int_t otherwise);

@@ -167,18 +167,6 @@ mgmt_system_show(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out
 	return 0;
 }
 
-static json_t *
-sub_object(json_t *o, const char *name)
-{
-	json_t *sub = json_object_get(o, name);
-
-	if (!sub) {
-		sub = json_object();
-		json_object_set_new(o, name, sub);
-	}
-	return sub;
-}
-
 /* "on"/"off" in any case: 1, 0, or -1 for anything else. */
 static int
 on_off(const char *s)
@@ -232,7 +220,7 @@ set_isns(json_t *sys, const char *name, const char *value, struct mgmt_err *err)
 	if (!strcmp(name, "iSNSServerPort") &&
 	    (!gw_str_u64(value, &port) || !port || port > UINT16_MAX))
 		return mgmt_fail(err, TGT_E_INVALID, "%s is a number from 1 to 65535", name);
-	isns = sub_object(sub_object(sys, "mgmt"), "isns");
+	isns = mgmt_sub(mgmt_sub(sys, "mgmt"), "isns");
 	if (json_object_set_new(isns, name, json_string(value)))
 		return mgmt_fail(err, TGT_E_INVALID, "the value is not valid UTF-8");
 	return 0;
@@ -246,7 +234,7 @@ system_key(json_t *sys, const char *name, const char *value, struct mgmt_err *er
 	if (!strcasecmp(name, "debug")) {
 		if (on_off(value) < 0)
 			return mgmt_fail(err, TGT_E_INVALID, "debug is on or off");
-		json_object_set_new(sub_object(sys, "mgmt"), "debug", json_boolean(on_off(value)));
+		json_object_set_new(mgmt_sub(sys, "mgmt"), "debug", json_boolean(on_off(value)));
 		return 0;
 	}
 	if (!strcasecmp(name, "State")) {

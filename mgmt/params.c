@@ -132,18 +132,6 @@ refuse(const struct param *p, const char *value, struct mgmt_err *err)
 			 p->min, p->max, value);
 }
 
-static json_t *
-sub_object(json_t *o, const char *name)
-{
-	json_t *sub = json_object_get(o, name);
-
-	if (!sub) {
-		sub = json_object();
-		json_object_set_new(o, name, sub);
-	}
-	return sub;
-}
-
 /*
  * FirstBurstLength may not exceed MaxBurstLength (RFC 7143 13.14). Configuration files set them in
  * any order, so what was asked for is kept and the gateway gets what is possible.
@@ -163,7 +151,7 @@ int
 mgmt_param_set(json_t *target, const char *name, const char *value, struct mgmt_err *err)
 {
 	const struct param *p = find(name);
-	json_t *keys = sub_object(sub_object(target, "mgmt"), "keys"), *v;
+	json_t *keys = mgmt_sub(mgmt_sub(target, "mgmt"), "keys"), *v;
 	int bad;
 
 	if (!p)
