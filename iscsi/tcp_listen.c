@@ -127,19 +127,6 @@ hand_over(int fd)
 	gw_send(home, &c->msg);
 }
 
-void
-tcp_adopt(struct gw_core *core, int fd)
-{
-	struct iscsi_conn *c = conn_for(core, fd);
-
-	if (!c) {
-		close(fd);
-		gw_unplace(core);
-		return;
-	}
-	iscsi_conn_start(c);
-}
-
 static void
 accept_next(struct tcp_listener *l)
 {

@@ -28,7 +28,5 @@ void tcp_unlisten(struct gw_portal *portal);
 
 /* Connections that all cores have, including those before login. Any thread. */
 uint32_t tcp_conns(void);
-/* Own core: takes a connected socket as a connection of this core (place was counted). */
-void tcp_adopt(struct gw_core *core, int fd);
 
 #endif

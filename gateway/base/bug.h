@@ -13,7 +13,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#define GW_LIKELY(c)   __builtin_expect(!!(c), 1)
 #define GW_UNLIKELY(c) __builtin_expect(!!(c), 0)
 
 /* Logs "file:line: what" and aborts. Any thread. */
