@@ -11,7 +11,7 @@
 
 extern const struct be_ops be_uring_ops, be_mem_ops, be_null_ops;
 
-/* --- opts.c: the administrator's key=value strings -------------------------------------------- */
+/* --- opts.c: the administrator's key=value strings --- */
 
 /* Every backend takes all of them; those that mean nothing to it change nothing. */
 struct be_opts {
@@ -27,19 +27,19 @@ int be_opts_parse(const char *const *kv, struct be_opts *o, char *err, unsigned 
 int be_refuse(char *err, unsigned err_size, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* --- status.c --------------------------------------------------------------------------------- */
+/* --- status.c --- */
 
 /* The one translation from errno (positive) to what the SCSI layer understands. */
 enum be_st be_st_of_errno(int e);
 
-/* --- wrap.c: completion. Own core of io's channel. -------------------------------------------- */
+/* --- wrap.c: completion. Own core of io's channel. --- */
 
 /* Ends io; it is its owner's again when this returns. Never from ops->submit(). */
 void be_done(struct be_io *io, enum be_st st);
 /* Ends io in the kick phase of this turn; may be called from ops->submit(). Uses io->node. */
 void be_done_later(struct be_io *io, enum be_st st);
 
-/* --- cursor.c: a position in io->iov ---------------------------------------------------------- */
+/* --- cursor.c: a position in io->iov --- */
 
 struct be_cursor {
 	uint32_t seg;
@@ -54,7 +54,7 @@ void be_cursor_move(const struct be_io *io, struct be_cursor *c, size_t n);
 void be_cursor_gather(const struct be_io *io, struct be_cursor c, void *to, size_t n);
 void be_cursor_scatter(const struct be_io *io, struct be_cursor c, const void *from, size_t n);
 
-/* --- queue.c: backends that need no system call ----------------------------------------------- */
+/* --- queue.c: backends that need no system call --- */
 
 /*
  * I/O that the core itself carries out, in the kick phase, in steps of bounded cost, so no turn

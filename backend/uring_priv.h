@@ -27,7 +27,7 @@ struct uring_dev {
 	bool claim_ro;
 };
 
-/* --- claim.c: nobody else writes to it. Control thread. --------------------------------------- */
+/* --- claim.c: nobody else writes to it. Control thread. --- */
 
 /* Before the open: is the file that st describes a LUN of this process already? 0 or -EBUSY. */
 int uring_claim_check(const struct stat *st, bool ro, const char *path, char *err,
@@ -36,7 +36,7 @@ int uring_claim_check(const struct stat *st, bool ro, const char *path, char *er
 int uring_claim(struct uring_dev *ud, const struct stat *st, bool ro, char *err, unsigned err_size);
 void uring_unclaim(struct uring_dev *ud);
 
-/* --- blockdev.c: what the kernel knows about a block device. Control thread. ------------------ */
+/* --- blockdev.c: what the kernel knows about a block device. Control thread. --- */
 
 /* queue/NAME of the device, or of the disk that a partition is on. False if there is none. */
 bool uring_queue_text(dev_t dev, const char *name, char *buf, size_t size);
@@ -44,14 +44,14 @@ bool uring_queue_u64(dev_t dev, const char *name, uint64_t *v);
 /* Bytes; 0 if fd is no block device, or gone. Does not block: also the error path of a core. */
 uint64_t uring_block_size(int fd);
 
-/* --- uring_open.c ----------------------------------------------------------------------------- */
+/* --- uring_open.c --- */
 
 int uring_open(struct be_dev *dev, const char *const *kv, char *err, unsigned err_size);
 void uring_close(struct be_dev *dev);
 uint64_t uring_size_now(struct be_dev *dev);
 int uring_resize(struct be_dev *dev, uint64_t bytes, char *err, unsigned err_size);
 
-/* --- one I/O: in be_io.priv ------------------------------------------------------------------- */
+/* --- one I/O: in be_io.priv --- */
 
 #define URING_RETRIES 16 /* of EINTR and EAGAIN in a row, then BE_EBUSY */
 
@@ -97,7 +97,7 @@ enum be_st uring_st(const struct be_io *io, int e);
 /* A flush has failed: says so once and makes every later one fail. */
 void uring_set_lost(struct uring_dev *ud, int e);
 
-/* --- uring_rw.c, uring_range.c ---------------------------------------------------------------- */
+/* --- uring_rw.c, uring_range.c --- */
 
 void uring_rw_start(struct be_io *io);
 void uring_range_start(struct be_io *io);
@@ -105,7 +105,7 @@ void uring_flush_start(struct be_io *io);
 /* The last step of a durable UNMAP or ZERO, and all of a FLUSH. */
 void uring_sync_go(struct be_io *io);
 
-/* --- uring_bounce.c: aligned memory for O_DIRECT ---------------------------------------------- */
+/* --- uring_bounce.c: aligned memory for O_DIRECT --- */
 
 #define URING_BOUNCES	  2
 #define URING_BOUNCE_SIZE (128u << 10)

@@ -341,8 +341,7 @@ void iscsi_async_logout(struct iscsi_conn *c);
 /* The nexus is closed: a Logout Response that waited for it may go. */
 void iscsi_logout_go(struct iscsi_conn *c);
 
-/* --- tasks: cmd.c, r2t.c, data_in.c, response.c
- * --------------------------------------------------- */
+/* --- tasks: cmd.c, r2t.c, data_in.c, response.c --- */
 
 struct iscsi_task *iscsi_task_find(struct iscsi_conn *c, uint32_t itt);
 /* Gives memory of the task's data back. */

@@ -114,7 +114,7 @@ struct be_chan {
 	struct gw_hook hook;
 };
 
-/* --- registry: backend/dev.c ------------------------------------------------------------------ */
+/* --- registry: backend/dev.c --- */
 
 /* The backend for a name or alias ("uring", "rdwr", "aio", "mem", "null"), NULL if unknown. */
 const struct be_ops *be_find(const char *bstype);

@@ -144,7 +144,7 @@ gw_cmd_residual(const struct gw_cmd *cmd, uint32_t *under, uint32_t *over)
 	*over = moved > cmd->edtl ? moved - cmd->edtl : 0;
 }
 
-/* --- task management --------------------------------------------------------------------------- */
+/* --- task management --- */
 
 enum gw_tmf_fn { /* RFC 7143 11.5.1 */
 	GW_TMF_ABORT_TASK = 1,

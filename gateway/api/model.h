@@ -111,7 +111,7 @@ bool gw_acl_admits(const struct gw_target *t, const char *initiator, const struc
 /* Parses "ALL", "192.0.2.1", "192.0.2.0/24", "[2001:db8::]/32"; false on anything else. */
 bool gw_acl_parse_addr(struct gw_acl *acl, const char *text);
 
-/* --- I_T nexus ---------------------------------------------------------------------------------- */
+/* --- I_T nexus --- */
 
 struct gw_nexus_stats {
 	_Atomic uint64_t rd_cmds, rd_bytes, wr_cmds, wr_bytes, errors;

@@ -67,7 +67,7 @@ struct gw_core {
 	_Alignas(GW_CACHELINE) atomic_uint load; /* connections placed here; place.c */
 };
 
-/* --- life; called by main.c ------------------------------------------------------------------ */
+/* --- life; called by main.c --- */
 
 struct gw_core_conf {
 	/* List as in taskset(1): "0,2-3"; NULL: all CPUs we may run on. One named twice gets two cores. */
@@ -93,7 +93,7 @@ struct gw_core *gw_core_at(unsigned id);
 /* The core of the calling thread, NULL on any other thread (control, main). */
 struct gw_core *gw_core_self(void);
 
-/* --- hooks: own core only --------------------------------------------------------------------- */
+/* --- hooks: own core only --- */
 
 static inline void
 gw_hook_init(struct gw_hook *h, void (*fn)(struct gw_hook *))
@@ -108,7 +108,7 @@ void gw_at_kick(struct gw_core *core, struct gw_hook *h);
 void gw_at_flush(struct gw_core *core, struct gw_hook *h);
 void gw_hook_disarm(struct gw_hook *h);
 
-/* --- messages: any thread may send ------------------------------------------------------------ */
+/* --- messages: any thread may send --- */
 
 /* Embedded in what is sent; the sender may not touch it until the receiver gives it back. */
 struct gw_msg {
@@ -119,7 +119,7 @@ struct gw_msg {
 /* Messages of one sender arrive in order. Never fails, never blocks. */
 void gw_send(struct gw_core *to, struct gw_msg *msg);
 
-/* --- tours ------------------------------------------------------------------------------------ */
+/* --- tours --- */
 
 /*
  * visit() runs on each core, 0 first, and must call gw_tour_next() exactly once, at once or when
@@ -147,7 +147,7 @@ void gw_tour_sync(struct gw_tour *t, void (*visit)(struct gw_core *, struct gw_t
 /* From a thread that is not a core's: runs fn(core, arg) on that core, sleeps until it returned. */
 void gw_run_sync(struct gw_core *on, void (*fn)(struct gw_core *, void *), void *arg);
 
-/* --- placement -------------------------------------------------------------------------------- */
+/* --- placement --- */
 
 /* The least loaded core, with one more connection counted on it; gw_unplace() gives it back. */
 struct gw_core *gw_place(void);

@@ -13,8 +13,7 @@
 
 struct conf gw_conf_now;
 
-/* --- carrying out: nothing here fails the change
- * -------------------------------------------------- */
+/* --- carrying out: nothing here fails the change --- */
 
 /* 0, or -1 when the LU stays as it was. */
 static int
@@ -218,8 +217,7 @@ gw_conf_check(const struct gw_conf_change *chg, struct gw_conf_err *err)
 	return rc;
 }
 
-/* --- reading
- * -------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 uint64_t
 gw_conf_generation(void)
@@ -271,8 +269,7 @@ gw_conf_each_degraded(void (*fn)(const char *key, const char *reason, void *arg)
 	}
 }
 
-/* --- life
- * ----------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 void
 gw_conf_xport(const struct gw_xport_ops *tcp)

@@ -254,8 +254,7 @@ portal_up(struct m_portal *old)
 		portal_trouble(old, why[0] ? why : "cannot listen again");
 }
 
-/* --- step 3: stores that move from one LU to another, or change their options
- * ---------------------- */
+/* --- step 3: stores that move from one LU to another, or change their options --- */
 
 static int
 take_stores(struct plan *p, const struct m_lun *for_lun)
@@ -317,8 +316,7 @@ give_back_store(struct m_lun *old)
 	}
 }
 
-/* --- step 4: new sizes, in place
- * ------------------------------------------------------------------ */
+/* --- step 4: new sizes, in place --- */
 
 static int
 resize_store(struct plan *p, struct plan_op *op)
@@ -379,8 +377,7 @@ resize_undo(struct plan_op *op)
 			new->conf.tid, new->conf.lun, why);
 }
 
-/* --- step 5: logical units
- * ------------------------------------------------------------------------- */
+/* --- step 5: logical units --- */
 
 static int
 new_lu(struct plan *p, struct plan_op *op)
@@ -450,9 +447,6 @@ make_lus(struct plan *p)
 	}
 	return 0;
 }
-
-/* ----------------------------------------------------------------------------------------------------
- */
 
 int
 stage_all(struct plan *p)

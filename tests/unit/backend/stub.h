@@ -212,7 +212,7 @@ stub_turn(struct stub *s)
 	return busy;
 }
 
-/* --- one I/O at a time ------------------------------------------------------------------------ */
+/* --- one I/O at a time --- */
 
 struct one_io {
 	struct be_io io;
@@ -258,7 +258,7 @@ do_io(struct stub *s, struct be_chan *chan, enum be_op op, uint8_t flags, uint64
 	return do_iov(s, chan, op, flags, off, buf ? &v : NULL, buf ? 1 : 0, len);
 }
 
-/* --- devices ---------------------------------------------------------------------------------- */
+/* --- devices --- */
 
 struct bench {
 	struct stub s;
@@ -290,7 +290,7 @@ bench_close(struct bench *b)
 	stub_self = NULL;
 }
 
-/* --- files ------------------------------------------------------------------------------------ */
+/* --- files --- */
 
 struct tmpfile {
 	char dir[64], path[96], kv[128];

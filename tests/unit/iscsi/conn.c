@@ -142,8 +142,7 @@ START_TEST(fatal)
 }
 END_TEST
 
-/* --- Data-Outs that do not fit
- * --------------------------------------------------------------------- */
+/* --- Data-Outs that do not fit --- */
 
 static void
 data_out_pdu(struct ini *i, uint32_t itt, uint32_t ttt, uint32_t sn, uint32_t off, uint32_t len,
@@ -255,8 +254,7 @@ START_TEST(stale_tags)
 }
 END_TEST
 
-/* --- task management
- * --------------------------------------------------------------------------------- */
+/* --- task management --- */
 
 static void
 tmf(struct ini *i, uint8_t fn, uint32_t ref, uint32_t ref_cmdsn)
@@ -407,8 +405,7 @@ START_TEST(tmf_answers)
 }
 END_TEST
 
-/* --- NOP, text, logout
- * ----------------------------------------------------------------------------- */
+/* --- NOP, text, logout --- */
 
 START_TEST(nop_and_text)
 {
@@ -501,9 +498,7 @@ START_TEST(async_logout)
 }
 END_TEST
 
-/* --- time
- * ------------------------------------------------------------------------------------------------
- */
+/* --- time --- */
 
 START_TEST(silent_peers)
 {
@@ -691,8 +686,7 @@ START_TEST(idle_holders_make_room)
 }
 END_TEST
 
-/* --- sessions
- * -------------------------------------------------------------------------------------------- */
+/* --- sessions --- */
 
 static uint16_t
 login_status(int end, uint16_t *tsih)
@@ -874,8 +868,7 @@ START_TEST(refused_and_discovery)
 }
 END_TEST
 
-/* --- hang-up at every byte
- * ------------------------------------------------------------------------------ */
+/* --- hang-up at every byte --- */
 
 /* A login and commands of all kinds, as one stream. */
 static void

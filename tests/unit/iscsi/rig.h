@@ -181,8 +181,7 @@ gw_timer_stop(struct gw_timer *t)
 	t->running = false;
 }
 
-/* --- buffers and chunks
- * --------------------------------------------------------------------------- */
+/* --- buffers and chunks --- */
 
 bool
 gw_buf_get(struct gw_core *core, uint32_t len, struct gw_sg *sg)
@@ -264,8 +263,7 @@ gw_chunks_low(struct gw_core *core)
 	return rig.chunks_low;
 }
 
-/* --- engine
- * ---------------------------------------------------------------------------------------- */
+/* --- engine --- */
 
 static struct rig_end *
 rig_end(int fd)
@@ -334,8 +332,7 @@ gw_cancel(struct gw_core *core, struct gw_op *op)
 	}
 }
 
-/* --- model, login, text
- * ------------------------------------------------------------------------------ */
+/* --- model, login, text --- */
 
 const struct gw_target *
 gw_target_by_tid(const struct gw_model *m, uint32_t tid)
@@ -440,8 +437,7 @@ iscsi_text_rx(struct iscsi_text *t, const struct iscsi_text_env *env,
 	return true;
 }
 
-/* --- SCSI
- * ------------------------------------------------------------------------------------------ */
+/* --- SCSI --- */
 
 uint64_t
 gw_lun_decode(const uint8_t lun[8])
@@ -625,8 +621,7 @@ scsi_nexus_close(struct gw_nexus *n)
 	gw_at_kick(n->core, &n->close_hook);
 }
 
-/* --- the loop
- * ----------------------------------------------------------------------------------------- */
+/* --- the loop --- */
 
 static void
 rig_grow(uint8_t **p, size_t *cap, size_t need)
@@ -875,8 +870,7 @@ rig_fini(void)
 	tcp_fini();
 }
 
-/* --- the initiator's end
- * ------------------------------------------------------------------------------ */
+/* --- the initiator's end --- */
 
 /* A new connection; the number of its end. */
 static int

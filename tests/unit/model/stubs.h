@@ -201,8 +201,7 @@ scsi_lu_dev(const struct scsi_lu *lu)
 	return lu->dev;
 }
 
-/* --- nexuses and their transport
- * ------------------------------------------------------------------- */
+/* --- nexuses and their transport --- */
 
 static struct gw_list stub_nexuses[GW_CORES_MAX];
 
@@ -285,8 +284,7 @@ static const struct gw_xport_ops stub_xport = {
     .close = stub_close,
 };
 
-/* --- configurations
- * --------------------------------------------------------------------------------- */
+/* --- configurations --- */
 
 static inline struct gw_conf_target
 stub_target(uint32_t tid, const char *iqn)
