@@ -58,7 +58,7 @@ gw_chunk_put(struct gw_chunk *c)
 	gw_poison(c->data, c->size);
 	cs->lent--;
 	gw_list_add_head(&cs->spare, &c->node);
-	gw_engine_chunk_back(c->core);
+	c->core->eng->ops->chunk_back(c->core);
 }
 
 bool

@@ -35,7 +35,8 @@ gw_core_at(unsigned id)
 static void
 core_free(struct gw_loop *loop)
 {
-	gw_engine_free(&loop->core);
+	if (loop->core.eng)
+		loop->core.eng->ops->close(&loop->core);
 	gw_bufs_free(loop->core.bufs);
 	gw_wheel_free(loop->core.wheel);
 	gw_mailbox_free(loop->core.mailbox);
@@ -65,7 +66,7 @@ core_new(unsigned id, int cpu, uint32_t nchunks, char *err, unsigned err_size)
 	core->bufs = gw_bufs_new(core);
 	if (!core->mailbox || !core->wheel || !core->bufs)
 		goto out_core;
-	rc = gw_engine_new(core, nchunks, err, err_size);
+	rc = gw_engine_uring.open(core, nchunks, err, err_size);
 	if (rc < 0) {
 		core_free(loop);
 		return rc;

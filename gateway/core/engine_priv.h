@@ -19,22 +19,104 @@ struct gw_chunks {
 
 int gw_chunks_init(struct gw_chunks *cs, struct gw_core *core, uint32_t total);
 void gw_chunks_fini(struct gw_chunks *cs);
-struct gw_chunks *gw_engine_chunks(struct gw_core *core);
+/*
+ * An engine: what the loop asks of it, and the calls of engine.h without their first words, which
+ * engine.c has said. open() runs before the core's thread starts, on any thread, and leaves
+ * core->eng set or NULL with a sentence; close() undoes it. start() and stop() run on the loop's
+ * thread, first and last.
+ */
+struct gw_engine_ops {
+	const char *name;
+	int (*open)(struct gw_core *core, uint32_t nchunks, char *err, unsigned err_size);
+	void (*close)(struct gw_core *core);
+	int (*start)(struct gw_core *core);
+	void (*stop)(struct gw_core *core);
+	/* Submits what was prepared and sleeps until something is to be reaped, at most `ns`. */
+	void (*wait)(struct gw_core *core, uint64_t ns);
+	/* No more than was there at the beginning: what callbacks cause, comes with the next turn. */
+	void (*reap)(struct gw_core *core);
+	/* A chunk has become spare. */
+	void (*chunk_back)(struct gw_core *core);
 
-/* Before the thread starts, on any thread. 0 or -errno with a sentence. */
-int gw_engine_new(struct gw_core *core, uint32_t nchunks, char *err, unsigned err_size);
-void gw_engine_free(struct gw_core *core);
-/* On the loop's thread, first and last. 0 or -errno. */
-int gw_engine_start(struct gw_core *core);
-void gw_engine_stop(struct gw_core *core);
-/* Submits what was prepared and sleeps until something is to be reaped, at most `ns`. */
-void gw_engine_wait(struct gw_core *core, uint64_t ns);
+	void (*recv_chunk)(struct gw_core *core, struct gw_op *op, int fd, uint32_t max);
+	void (*recv)(struct gw_core *core, struct gw_op *op, int fd, void *buf, uint32_t len);
+	void (*sendmsg)(struct gw_core *core, struct gw_op *op, int fd, const struct msghdr *msg);
+	void (*accept)(struct gw_core *core, struct gw_op *op, int fd);
+	void (*readv)(struct gw_core *core, struct gw_op *op, int fd, const struct iovec *iov,
+		      unsigned niov, uint64_t off);
+	void (*writev)(struct gw_core *core, struct gw_op *op, int fd, const struct iovec *iov,
+		       unsigned niov, uint64_t off, int rwf);
+	void (*fdatasync)(struct gw_core *core, struct gw_op *op, int fd);
+	void (*fallocate)(struct gw_core *core, struct gw_op *op, int fd, int mode, uint64_t off,
+			  uint64_t len);
+	void (*poll)(struct gw_core *core, struct gw_op *op, int fd, unsigned events);
+	/* Only for an operation that is in no list. */
+	void (*cancel)(struct gw_core *core, struct gw_op *op);
+};
+
+extern const struct gw_engine_ops gw_engine_uring;
+
+/* What all engines have; the first member of each. */
+struct gw_engine {
+	const struct gw_engine_ops *ops;
+	struct gw_core *core;
+	bool eager;              /* since the last submission a file operation was prepared */
+	struct gw_list starving; /* receives that wait for a chunk */
+	struct gw_list ended;    /* cancelled while they were in a list */
+	struct gw_chunks chunks;
+};
+
+void gw_engine_init(struct gw_engine *e, const struct gw_engine_ops *ops, struct gw_core *core);
+
+static inline struct gw_chunks *
+gw_engine_chunks(struct gw_core *core)
+{
+	return &core->eng->chunks;
+}
+
 /* True if an operation was prepared that often completes while it is being submitted. */
-bool gw_engine_eager(const struct gw_core *core);
+static inline bool
+gw_engine_eager(const struct gw_core *core)
+{
+	return core->eng->eager;
+}
+
 /* True if there is something to reap although the kernel knows nothing of it. */
-bool gw_engine_ended(const struct gw_core *core);
+static inline bool
+gw_engine_ended(const struct gw_core *core)
+{
+	return !gw_list_empty(&core->eng->ended);
+}
+
+static inline void
+gw_engine_finish(struct gw_engine *e, struct gw_op *op, int res)
+{
+	uintptr_t fn = (uintptr_t)op->done;
+
+	op->busy = false;
+	gw_stat_add(e->core->stats->completions, 1);
+	op->done(op, res);
+	gw_watch_called(&gw_loop_of(e->core)->watch, fn);
+}
+
+static inline int
+gw_engine_start(struct gw_core *core)
+{
+	return core->eng->ops->start(core);
+}
+
+static inline void
+gw_engine_stop(struct gw_core *core)
+{
+	core->eng->ops->stop(core);
+}
+
+static inline void
+gw_engine_wait(struct gw_core *core, uint64_t ns)
+{
+	core->eng->ops->wait(core, ns);
+}
+
 void gw_engine_reap(struct gw_core *core);
-/* A chunk has become spare. */
-void gw_engine_chunk_back(struct gw_core *core);
 
 #endif

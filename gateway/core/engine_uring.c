@@ -22,16 +22,10 @@
 /* Few enough to stay in the cache while they go round, enough for the receives of one turn. */
 #define SHELF_MAX 64
 
-struct gw_chunks *
-gw_engine_chunks(struct gw_core *core)
-{
-	return &core->eng->chunks;
-}
-
 /* --- life --- */
 
 static int
-ring_open(struct gw_engine *e)
+ring_open(struct gw_uring *e)
 {
 	/* Completions run when the loop asks for them, on the loop's thread. Kernel 6.1. */
 	static const unsigned wishes[] = {
@@ -64,21 +58,21 @@ ring_open(struct gw_engine *e)
 		io_uring_queue_exit(&e->ring);
 		return -ENOSYS;
 	}
-	if (e->core->id == 0)
+	if (e->base.core->id == 0)
 		gw_debug("io_uring is in use flags=0x%x features=0x%x sq=%u cq=%u", p.flags,
 			 p.features, p.sq_entries, p.cq_entries);
 	return 0;
 }
 
 static int
-shelf_open(struct gw_engine *e)
+shelf_open(struct gw_uring *e)
 {
 	struct io_uring_buf_reg reg = {.bgid = URING_SHELF_GROUP};
 	void *p;
 	int rc;
 
 	e->shelf_size = 1;
-	while (e->shelf_size < GW_MIN(e->chunks.total, (uint32_t)SHELF_MAX))
+	while (e->shelf_size < GW_MIN(e->base.chunks.total, (uint32_t)SHELF_MAX))
 		e->shelf_size *= 2;
 	p = mmap(NULL, e->shelf_size * sizeof(struct io_uring_buf), PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -92,19 +86,30 @@ shelf_open(struct gw_engine *e)
 	return rc < 0 ? rc : 0;
 }
 
-int
-gw_engine_new(struct gw_core *core, uint32_t nchunks, char *err, unsigned err_size)
+static void
+uring_close(struct gw_core *core)
 {
-	struct gw_engine *e = calloc(1, sizeof(*e));
+	struct gw_uring *e = uring_of(core);
+
+	io_uring_queue_exit(&e->ring);
+	if (e->shelf)
+		munmap(e->shelf, e->shelf_size * sizeof(struct io_uring_buf));
+	gw_chunks_fini(&e->base.chunks);
+	free(e);
+	core->eng = NULL;
+}
+
+static int
+uring_open(struct gw_core *core, uint32_t nchunks, char *err, unsigned err_size)
+{
+	struct gw_uring *e = calloc(1, sizeof(*e));
 	int rc;
 
 	if (!e) {
 		snprintf(err, err_size, "no memory for core %u", core->id);
 		return -ENOMEM;
 	}
-	e->core = core;
-	gw_list_init(&e->starving);
-	gw_list_init(&e->ended);
+	gw_engine_init(&e->base, &gw_engine_uring, core);
 	rc = ring_open(e);
 	if (rc < 0) {
 		snprintf(err, err_size,
@@ -117,36 +122,21 @@ gw_engine_new(struct gw_core *core, uint32_t nchunks, char *err, unsigned err_si
 		free(e);
 		return rc;
 	}
-	core->eng = e;
-	rc = gw_chunks_init(&e->chunks, core, nchunks);
+	core->eng = &e->base;
+	rc = gw_chunks_init(&e->base.chunks, core, nchunks);
 	if (rc == 0)
 		rc = shelf_open(e);
 	if (rc < 0) {
 		snprintf(err, err_size, "cannot set up the receive memory of core %u: %s", core->id,
 			 strerror(-rc));
-		gw_engine_free(core);
+		uring_close(core);
 	}
 	return rc;
 }
 
-void
-gw_engine_free(struct gw_core *core)
-{
-	struct gw_engine *e = core->eng;
-
-	if (!e)
-		return;
-	io_uring_queue_exit(&e->ring);
-	if (e->shelf)
-		munmap(e->shelf, e->shelf_size * sizeof(struct io_uring_buf));
-	gw_chunks_fini(&e->chunks);
-	free(e);
-	core->eng = NULL;
-}
-
 /* Without registered memory each disk operation pins its pages anew: slower, not wrong. */
 static void
-register_memory(struct gw_engine *e)
+register_memory(struct gw_uring *e)
 {
 	struct iovec iov[16];
 	uint64_t len, left;
@@ -154,7 +144,7 @@ register_memory(struct gw_engine *e)
 	unsigned n = 0;
 	int rc;
 
-	gw_bufs_region(e->core->bufs, &base, &len);
+	gw_bufs_region(e->base.core->bufs, &base, &len);
 	for (left = len; left > 0 && n < GW_ARRAY_LEN(iov); n++) {
 		iov[n].iov_base = base + (len - left);
 		iov[n].iov_len = GW_MIN(left, 1ull << URING_FIXED_SHIFT);
@@ -164,7 +154,7 @@ register_memory(struct gw_engine *e)
 	if (rc == 0) {
 		e->fixed = base;
 		e->fixed_len = len - left;
-	} else if (e->core->id == 0) {
+	} else if (e->base.core->id == 0) {
 		gw_info("the buffers cannot be registered with the kernel, which costs some speed; "
 			"raise the limit of locked memory (RLIMIT_MEMLOCK): %s",
 			strerror(-rc));
@@ -172,22 +162,22 @@ register_memory(struct gw_engine *e)
 }
 
 static void
-listen_to_mailbox(struct gw_engine *e)
+listen_to_mailbox(struct gw_uring *e)
 {
 	struct io_uring_sqe *sqe = uring_sqe(e);
 
-	io_uring_prep_poll_multishot(sqe, gw_mailbox_fd(e->core->mailbox), POLLIN);
+	io_uring_prep_poll_multishot(sqe, gw_mailbox_fd(e->base.core->mailbox), POLLIN);
 	io_uring_sqe_set_data64(sqe, TAG_WAKE);
 }
 
 static void
-fill_shelf(struct gw_engine *e)
+fill_shelf(struct gw_uring *e)
 {
 	struct gw_chunk *c;
 	int n = 0;
 
 	while (e->on_shelf < e->shelf_size &&
-	       (c = gw_list_first(&e->chunks.spare, struct gw_chunk, node))) {
+	       (c = gw_list_first(&e->base.chunks.spare, struct gw_chunk, node))) {
 		gw_list_del(&c->node);
 		io_uring_buf_ring_add(e->shelf, c->data, c->size, c->id,
 				      io_uring_buf_ring_mask(e->shelf_size), n++);
@@ -201,10 +191,10 @@ fill_shelf(struct gw_engine *e)
  * The ring's one submitter is the thread that enables it. liburing 2.3 declares
  * io_uring_enable_rings() and does not export it.
  */
-int
-gw_engine_start(struct gw_core *core)
+static int
+uring_start(struct gw_core *core)
 {
-	struct gw_engine *e = core->eng;
+	struct gw_uring *e = uring_of(core);
 
 	if (syscall(__NR_io_uring_register, e->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL,
 		    0) < 0)
@@ -216,27 +206,27 @@ gw_engine_start(struct gw_core *core)
 	return 0;
 }
 
-void
-gw_engine_stop(struct gw_core *core)
+static void
+uring_stop(struct gw_core *core)
 {
-	io_uring_unregister_ring_fd(&core->eng->ring);
+	io_uring_unregister_ring_fd(&uring_of(core)->ring);
 }
 
 /* --- submission --- */
 
 struct io_uring_sqe *
-uring_sqe(struct gw_engine *e)
+uring_sqe(struct gw_uring *e)
 {
 	struct io_uring_sqe *sqe;
 	int rc;
 
 	while (GW_UNLIKELY(!(sqe = io_uring_get_sqe(&e->ring)))) {
 		rc = io_uring_submit(&e->ring);
-		gw_stat_add(e->core->stats->enters, 1);
+		gw_stat_add(e->base.core->stats->enters, 1);
 		/* The kernel is out of memory: an operation that was taken cannot be refused. */
 		if (rc < 0 && rc != -EINTR) {
 			gw_log_limited(GW_LOG_WARN, "the kernel takes no operations core=%u: %s",
-				       e->core->id, strerror(-rc));
+				       e->base.core->id, strerror(-rc));
 			sched_yield();
 		}
 	}
@@ -245,21 +235,21 @@ uring_sqe(struct gw_engine *e)
 
 /* The kernel has completions that it posts only when it is entered. */
 static bool
-held_back(struct gw_engine *e)
+held_back(struct gw_uring *e)
 {
 	return IO_URING_READ_ONCE(*e->ring.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
-void
-gw_engine_wait(struct gw_core *core, uint64_t ns)
+static void
+uring_wait(struct gw_core *core, uint64_t ns)
 {
 	struct __kernel_timespec ts = {(long long)(ns / 1000000000u),
 				       (long long)(ns % 1000000000u)};
-	struct gw_engine *e = core->eng;
+	struct gw_uring *e = uring_of(core);
 	struct io_uring_cqe *cqe;
 	int rc;
 
-	e->eager = false;
+	e->base.eager = false;
 	if (ns == 0) {
 		if (!io_uring_sq_ready(&e->ring) && !held_back(e))
 			return;
@@ -274,39 +264,16 @@ gw_engine_wait(struct gw_core *core, uint64_t ns)
 			       strerror(-rc));
 }
 
-bool
-gw_engine_eager(const struct gw_core *core)
-{
-	return core->eng->eager;
-}
-
-bool
-gw_engine_ended(const struct gw_core *core)
-{
-	return !gw_list_empty(&core->eng->ended);
-}
-
 /* --- completion --- */
 
 static void
-finish(struct gw_engine *e, struct gw_op *op, int res)
+uring_chunk_back(struct gw_core *core)
 {
-	uintptr_t fn = (uintptr_t)op->done;
-
-	op->busy = false;
-	gw_stat_add(e->core->stats->completions, 1);
-	op->done(op, res);
-	gw_watch_called(&gw_loop_of(e->core)->watch, fn);
-}
-
-void
-gw_engine_chunk_back(struct gw_core *core)
-{
-	struct gw_engine *e = core->eng;
+	struct gw_uring *e = uring_of(core);
 	struct gw_op *op;
 
 	fill_shelf(e);
-	op = gw_list_first(&e->starving, struct gw_op, node);
+	op = gw_list_first(&e->base.starving, struct gw_op, node);
 	if (op) {
 		gw_list_del(&op->node);
 		uring_prep_chunk(e, op);
@@ -318,29 +285,29 @@ gw_engine_chunk_back(struct gw_core *core)
  * operation waits for the next that is put back.
  */
 static void
-starve(struct gw_engine *e, struct gw_op *op)
+starve(struct gw_uring *e, struct gw_op *op)
 {
 	if (op->ending) {
-		finish(e, op, -ECANCELED);
+		gw_engine_finish(&e->base, op, -ECANCELED);
 	} else if (e->on_shelf > 0) {
 		uring_prep_chunk(e, op);
 	} else {
-		gw_stat_add(e->core->stats->chunk_waits, 1);
-		gw_list_add_tail(&e->starving, &op->node);
+		gw_stat_add(e->base.core->stats->chunk_waits, 1);
+		gw_list_add_tail(&e->base.starving, &op->node);
 	}
 }
 
 static void
-received(struct gw_engine *e, struct gw_op *op, int res, unsigned flags)
+received(struct gw_uring *e, struct gw_op *op, int res, unsigned flags)
 {
 	struct gw_chunk *c = NULL;
 
 	if (flags & IORING_CQE_F_BUFFER) {
-		c = &e->chunks.chunk[flags >> IORING_CQE_BUFFER_SHIFT];
+		c = &e->base.chunks.chunk[flags >> IORING_CQE_BUFFER_SHIFT];
 		c->refs = 1;
 		gw_unpoison(c->data, c->size);
 		e->on_shelf--;
-		e->chunks.lent++;
+		e->base.chunks.lent++;
 		fill_shelf(e);
 	}
 	if (res == -ENOBUFS) {
@@ -352,17 +319,17 @@ received(struct gw_engine *e, struct gw_op *op, int res, unsigned flags)
 		gw_chunk_put(c);
 	else
 		op->chunk = c;
-	finish(e, op, res);
+	gw_engine_finish(&e->base, op, res);
 }
 
 static void
-completed(struct gw_engine *e, uint64_t data, int res, unsigned flags)
+completed(struct gw_uring *e, uint64_t data, int res, unsigned flags)
 {
 	struct gw_op *op = (struct gw_op *)(uintptr_t)(data & ~(uint64_t)TAG_MASK);
 
 	switch (data & TAG_MASK) {
 	case TAG_OP:
-		finish(e, op, res);
+		gw_engine_finish(&e->base, op, res);
 		break;
 	case TAG_CHUNK:
 		received(e, op, res, flags);
@@ -375,19 +342,11 @@ completed(struct gw_engine *e, uint64_t data, int res, unsigned flags)
 }
 
 /* No more than were there at the beginning: what callbacks cause, comes with the next turn. */
-void
-gw_engine_reap(struct gw_core *core)
+static void
+uring_reap(struct gw_core *core)
 {
-	struct gw_engine *e = core->eng;
-	struct gw_list ended;
-	struct gw_op *op;
+	struct gw_uring *e = uring_of(core);
 
-	gw_list_init(&ended);
-	gw_list_splice_tail(&ended, &e->ended);
-	while ((op = gw_list_first(&ended, struct gw_op, node))) {
-		gw_list_del(&op->node);
-		finish(e, op, -ECANCELED);
-	}
 	for (unsigned n = io_uring_cq_ready(&e->ring); n > 0; n--) {
 		unsigned at = *e->ring.cq.khead & e->ring.cq.ring_mask;
 		struct io_uring_cqe cqe = e->ring.cq.cqes[at];
@@ -396,3 +355,24 @@ gw_engine_reap(struct gw_core *core)
 		completed(e, cqe.user_data, cqe.res, cqe.flags);
 	}
 }
+
+const struct gw_engine_ops gw_engine_uring = {
+    .name = "uring",
+    .open = uring_open,
+    .close = uring_close,
+    .start = uring_start,
+    .stop = uring_stop,
+    .wait = uring_wait,
+    .reap = uring_reap,
+    .chunk_back = uring_chunk_back,
+    .recv_chunk = uring_recv_chunk,
+    .recv = uring_recv,
+    .sendmsg = uring_sendmsg,
+    .accept = uring_accept,
+    .readv = uring_readv,
+    .writev = uring_writev,
+    .fdatasync = uring_fdatasync,
+    .fallocate = uring_fallocate,
+    .poll = uring_poll,
+    .cancel = uring_cancel,
+};

@@ -19,26 +19,43 @@ enum uring_tag {
 	TAG_MASK = 3
 };
 
-struct gw_engine {
+struct gw_uring {
+	struct gw_engine base;
 	struct io_uring ring;
-	struct gw_core *core;
-	bool eager;              /* since the last submission a file operation was prepared */
-	struct gw_list starving; /* receives that wait for a chunk */
-	struct gw_list ended;    /* cancelled while the kernel did not have them */
-	uint8_t *fixed;          /* registered buffer memory, NULL: none */
+	uint8_t *fixed; /* registered buffer memory, NULL: none */
 	uint64_t fixed_len;
 	struct io_uring_buf_ring *shelf; /* chunks that the kernel may pick */
 	uint32_t shelf_size, on_shelf;
-	struct gw_chunks chunks;
 };
+
+static inline struct gw_uring *
+uring_of(struct gw_core *core)
+{
+	return gw_container(core->eng, struct gw_uring, base);
+}
 
 /* A buffer registration covers 1 GiB at most, so that long regions take several. */
 #define URING_FIXED_SHIFT 30
 #define URING_SHELF_GROUP 1
 
 /* The next SQE; submits when the queue is full. Never NULL. */
-struct io_uring_sqe *uring_sqe(struct gw_engine *e);
+struct io_uring_sqe *uring_sqe(struct gw_uring *e);
 /* Prepares the receive of an operation that has been taken. */
-void uring_prep_chunk(struct gw_engine *e, struct gw_op *op);
+void uring_prep_chunk(struct gw_uring *e, struct gw_op *op);
+
+/* uring_op.c: the calls of engine.h. */
+void uring_recv_chunk(struct gw_core *core, struct gw_op *op, int fd, uint32_t max);
+void uring_recv(struct gw_core *core, struct gw_op *op, int fd, void *buf, uint32_t len);
+void uring_sendmsg(struct gw_core *core, struct gw_op *op, int fd, const struct msghdr *msg);
+void uring_accept(struct gw_core *core, struct gw_op *op, int fd);
+void uring_readv(struct gw_core *core, struct gw_op *op, int fd, const struct iovec *iov,
+		 unsigned niov, uint64_t off);
+void uring_writev(struct gw_core *core, struct gw_op *op, int fd, const struct iovec *iov,
+		  unsigned niov, uint64_t off, int rwf);
+void uring_fdatasync(struct gw_core *core, struct gw_op *op, int fd);
+void uring_fallocate(struct gw_core *core, struct gw_op *op, int fd, int mode, uint64_t off,
+		     uint64_t len);
+void uring_poll(struct gw_core *core, struct gw_op *op, int fd, unsigned events);
+void uring_cancel(struct gw_core *core, struct gw_op *op);
 
 #endif
