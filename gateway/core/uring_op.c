@@ -86,7 +86,7 @@ fixed_index(const struct gw_uring *e, const struct iovec *iov)
 
 void
 uring_readv(struct gw_core *core, struct gw_op *op, int fd, const struct iovec *iov, unsigned niov,
-	 uint64_t off)
+	    uint64_t off)
 {
 	struct io_uring_sqe *sqe = begin(core, op);
 	struct gw_uring *e = uring_of(core);
@@ -105,7 +105,7 @@ uring_readv(struct gw_core *core, struct gw_op *op, int fd, const struct iovec *
 
 void
 uring_writev(struct gw_core *core, struct gw_op *op, int fd, const struct iovec *iov, unsigned niov,
-	  uint64_t off, int rwf)
+	     uint64_t off, int rwf)
 {
 	struct io_uring_sqe *sqe = begin(core, op);
 	struct gw_uring *e = uring_of(core);
