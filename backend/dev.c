@@ -45,6 +45,9 @@ check(const struct be_dev *dev)
 	BUG(!dev->phys_block || dev->phys_block & (dev->phys_block - 1));
 	BUG(!dev->size || dev->size & (dev->io_align - 1));
 	BUG(dev->unmap_zeroes && !dev->unmap_align);
+	BUG(dev->atomic_max && (!dev->atomic_align || dev->atomic_align & (dev->atomic_align - 1) ||
+				!dev->atomic_gran || dev->atomic_gran & (dev->atomic_gran - 1)));
+	BUG(dev->sanitize_kinds && (!dev->ops->sanitize || !dev->ops->sanitize_state));
 }
 
 int

@@ -10,9 +10,18 @@
 #include "gateway/base/num.h"
 
 static const uint8_t flags_of[BE_OP_MAX] = {
-    [BE_WRITE] = BE_FUA,
+    [BE_WRITE] = BE_FUA | BE_ATOMIC,
     [BE_ZERO] = BE_FUA | BE_MAY_UNMAP,
 };
+
+static void
+check_atomic(const struct be_dev *dev, const struct be_io *io)
+{
+	BUG(io->len > dev->atomic_max);
+	BUG(io->off & (dev->atomic_align - 1) || io->len & (dev->atomic_gran - 1));
+	BUG(dev->atomic_boundary && io->off / dev->atomic_boundary !=
+					(io->off + io->len - 1) / dev->atomic_boundary);
+}
 
 static void
 check(const struct be_chan *chan, const struct be_io *io)
@@ -29,6 +38,8 @@ check(const struct be_chan *chan, const struct be_io *io)
 	BUG((io->off | io->len) & (chan->dev->io_align - 1));
 	if (io->op != BE_READ && io->op != BE_WRITE)
 		return;
+	if (io->flags & BE_ATOMIC)
+		check_atomic(chan->dev, io);
 	BUG(!io->iov || !io->niov || io->niov > IOV_MAX);
 	for (unsigned i = 0; i < io->niov; i++)
 		BUG(!gw_add_u64(sum, io->iov[i].iov_len, &sum));

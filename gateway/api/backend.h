@@ -42,6 +42,27 @@ enum be_st {
 enum {
 	BE_FUA = 1,	  /* WRITE, ZERO: durable when done */
 	BE_MAY_UNMAP = 2, /* ZERO */
+	/*
+	 * WRITE: all of it or nothing is on the medium whatever happens, and others see all or nothing.
+	 * Only where dev->atomic_max says so, and within dev's atomic_*: the backend does not split it.
+	 */
+	BE_ATOMIC = 4,
+};
+
+/* Ways to make all that was ever written to the medium unreadable. */
+enum be_sanitize {
+	BE_SANITIZE_BLOCK,     /* the medium's own erasure */
+	BE_SANITIZE_CRYPTO,    /* its encryption key is thrown away */
+	BE_SANITIZE_OVERWRITE, /* one pass of zeroes over everything, spare parts included */
+	BE_SANITIZE_EXIT,      /* leaves the state that a failed one left behind */
+	BE_SANITIZE_MAX
+};
+
+enum be_sanitize_state {
+	BE_SANITIZED_NEVER,
+	BE_SANITIZE_RUNS,
+	BE_SANITIZED,
+	BE_SANITIZE_FAILED,
 };
 
 struct be_dev;
@@ -85,6 +106,15 @@ struct be_ops {
 	 * sentence in err and nothing changed. NULL: the device is opened anew instead.
 	 */
 	int (*resize)(struct be_dev *dev, uint64_t bytes, char *err, unsigned err_size);
+	/*
+	 * Control thread; may block for seconds; NULL where dev->sanitize_kinds is always 0. Starts it
+	 * and does not wait for its end. 0, or -EBUSY when one runs already, -EOPNOTSUPP, -EIO. I/O
+	 * meanwhile is answered with BE_EBUSY. After a failure only EXIT or another sanitize help.
+	 */
+	int (*sanitize)(struct be_dev *dev, enum be_sanitize kind);
+	/* Control thread; with sanitize. progress: 0 .. 65535 of 65536 while it runs. 0 or -errno. */
+	int (*sanitize_state)(struct be_dev *dev, enum be_sanitize_state *state,
+			      uint16_t *progress);
 };
 
 /* An open device. Filled by ops->open(), constant afterwards but for size. */
@@ -100,6 +130,12 @@ struct be_dev {
 	bool volatile_cache;	/* a write may be lost until BE_FLUSH: WCE */
 	bool unmap_zeroes;	/* unmapped ranges read as zeroes: LBPRZ */
 	bool rotational;
+	/*
+	 * BE_ATOMIC, in bytes: largest write, 0 where there are none; offsets are multiples of align and
+	 * lengths of gran; if boundary is not 0, no multiple of it lies inside the write.
+	 */
+	uint32_t atomic_max, atomic_align, atomic_gran, atomic_boundary;
+	uint32_t sanitize_kinds; /* 1 << enum be_sanitize; all of the medium belongs to this LUN */
 	void *priv;
 };
 
