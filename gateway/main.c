@@ -25,6 +25,7 @@
 #define RUN_DIR_DEFAULT "/run/lichgate"
 #define FD_LIMIT        1048576u
 #define BUF_MB_MAX      65536
+#define POLL_US_MAX     10000
 
 /* The end takes less than 10 s: initiators get 3 to log out, connections 3 to close. */
 #define END_SEC     9
@@ -47,12 +48,14 @@ static struct {
 /* --- options --- */
 
 static const char usage[] =
-    "Usage: lichgated [-f] [--cores LIST] [--engine uring] [--buf-mb N] [--debug]\n"
+    "Usage: lichgated [-f] [--cores LIST] [--engine uring] [--poll-us N] [--buf-mb N]\n"
+    "                 [--debug]\n"
     "The Lichgate iSCSI gateway. It is configured by lichgate-mgmtd.\n"
     "\n"
     "  -f, --foreground   stay in the foreground, log to standard error\n"
     "      --cores LIST   CPUs to run on, as in taskset: 0,2-3 (default: all allowed)\n"
     "      --engine NAME  uring\n"
+    "      --poll-us N    before sleeping, look N us for more work (default: 0); costs CPU time\n"
     "      --buf-mb N     MiB of I/O buffers for each core (default: 64)\n"
     "      --debug        log more\n"
     "      --version      print the version and exit\n"
@@ -87,6 +90,7 @@ parse_options(int argc, char **argv, struct options *o)
 	enum {
 		OPT_CORES = 256,
 		OPT_ENGINE,
+		OPT_POLL,
 		OPT_BUF,
 		OPT_DEBUG,
 		OPT_VERSION
@@ -95,13 +99,14 @@ parse_options(int argc, char **argv, struct options *o)
 	    {"foreground", no_argument, NULL, 'f'},
 	    {"cores", required_argument, NULL, OPT_CORES},
 	    {"engine", required_argument, NULL, OPT_ENGINE},
+	    {"poll-us", required_argument, NULL, OPT_POLL},
 	    {"buf-mb", required_argument, NULL, OPT_BUF},
 	    {"debug", no_argument, NULL, OPT_DEBUG},
 	    {"version", no_argument, NULL, OPT_VERSION},
 	    {"help", no_argument, NULL, 'h'},
 	    {0},
 	};
-	uint64_t mb;
+	uint64_t mb, us;
 	int c;
 
 	opterr = 0;
@@ -115,6 +120,12 @@ parse_options(int argc, char **argv, struct options *o)
 			break;
 		case OPT_ENGINE:
 			choose_engine(o, optarg);
+			break;
+		case OPT_POLL:
+			if (!gw_str_u64(optarg, &us) || us > POLL_US_MAX)
+				die_usage(optarg,
+					  ": --poll-us takes a number of us within 0..10000");
+			o->core.poll_us = (uint32_t)us;
 			break;
 		case OPT_BUF:
 			if (!gw_str_u64(optarg, &mb) || mb < 1 || mb > BUF_MB_MAX)

@@ -120,6 +120,7 @@ gw_cores_init(const struct gw_core_conf *conf, char *err, unsigned err_size)
 			gw_cores_fini();
 			return rc;
 		}
+		gw_spin_init(&loops[ncores]->spin, conf->poll_us * 1000ull);
 		ncores++;
 	}
 	return 0;

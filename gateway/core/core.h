@@ -75,6 +75,8 @@ struct gw_core_conf {
 	const char *engine; /* "uring"; NULL: choose */
 	/* I/O buffer memory of each core, raised to GW_XFER_MAX if less; 0: default (64 MiB). */
 	uint64_t buf_bytes;
+	/* How long to look for more work before sleeping, us (spin.c); 0: not at all. */
+	uint32_t poll_us;
 	uint32_t chunks; /* receive chunks (engine.h) of each core; 0: default (256) */
 };
 

@@ -12,10 +12,17 @@
 
 #define GW_NEVER_DUE UINT64_MAX
 
+/* Busy polling of one loop; spin.c. */
+struct gw_spin {
+	uint64_t max_ns;    /* 0: never */
+	uint64_t window_ns; /* now; 0: not worth it */
+};
+
 /* A core with what only its loop sees. */
 struct gw_loop {
 	struct gw_core core;
 	struct gw_watch watch;
+	struct gw_spin spin;
 	alignas(GW_CACHELINE) struct gw_core_stats stats;
 	alignas(GW_CACHELINE) struct gw_msg stop_msg;
 	pthread_t thread;
@@ -51,6 +58,16 @@ bool gw_mailbox_sleep(struct gw_mailbox *mb);
 /* All that has come, oldest first, linked through next. The receiver is awake after it. */
 struct gw_msg *gw_mailbox_take(struct gw_mailbox *mb);
 void gw_mailbox_put(struct gw_mailbox *mb, struct gw_msg *msg);
+
+/* True if something has come; for the receiver that is awake. */
+bool gw_mailbox_any(struct gw_mailbox *mb);
+
+/* spin.c */
+void gw_spin_init(struct gw_spin *s, uint64_t max_ns);
+/* The loop has slept for ns. */
+void gw_spin_slept(struct gw_spin *s, uint64_t ns);
+/* After a turn with work: submits, and looks until something has come (true) or it is time to sleep. */
+bool gw_spin(struct gw_loop *loop, uint64_t now);
 
 /* timer.c */
 struct gw_wheel *gw_wheel_new(uint64_t now_ns);

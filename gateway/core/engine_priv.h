@@ -33,6 +33,8 @@ struct gw_engine_ops {
 	void (*stop)(struct gw_core *core);
 	/* Submits what was prepared and sleeps until something is to be reaped, at most `ns`. */
 	void (*wait)(struct gw_core *core, uint64_t ns);
+	/* True if there is something to reap; cheap, asked again and again while the loop spins. */
+	bool (*ready)(struct gw_core *core);
 	/* No more than was there at the beginning: what callbacks cause, comes with the next turn. */
 	void (*reap)(struct gw_core *core);
 	/* A chunk has become spare. */
@@ -115,6 +117,12 @@ static inline void
 gw_engine_wait(struct gw_core *core, uint64_t ns)
 {
 	core->eng->ops->wait(core, ns);
+}
+
+static inline bool
+gw_engine_ready(struct gw_core *core)
+{
+	return core->eng->ops->ready(core);
 }
 
 void gw_engine_reap(struct gw_core *core);

@@ -264,6 +264,14 @@ uring_wait(struct gw_core *core, uint64_t ns)
 			       strerror(-rc));
 }
 
+static bool
+uring_ready(struct gw_core *core)
+{
+	struct gw_uring *e = uring_of(core);
+
+	return io_uring_cq_ready(&e->ring) || held_back(e);
+}
+
 /* --- completion --- */
 
 static void
@@ -363,6 +371,7 @@ const struct gw_engine_ops gw_engine_uring = {
     .start = uring_start,
     .stop = uring_stop,
     .wait = uring_wait,
+    .ready = uring_ready,
     .reap = uring_reap,
     .chunk_back = uring_chunk_back,
     .recv_chunk = uring_recv_chunk,

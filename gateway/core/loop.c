@@ -77,14 +77,20 @@ run_hooks(struct gw_list *list, struct gw_watch *watch)
 	}
 }
 
+/* True if the next turn has something to do already. */
+static bool
+left_over(const struct gw_core *core)
+{
+	return !gw_list_empty(&core->kick) || !gw_list_empty(&core->flush) || gw_engine_ended(core);
+}
+
 /* How long the loop may sleep from now on; the mailbox has been told if it is not 0. */
 static uint64_t
 sleep_ns(struct gw_core *core, uint64_t now)
 {
 	uint64_t next = gw_wheel_next(core->wheel);
 
-	if (next <= now || !gw_list_empty(&core->kick) || !gw_list_empty(&core->flush) ||
-	    gw_engine_ended(core) || !gw_mailbox_sleep(core->mailbox))
+	if (next <= now || left_over(core) || !gw_mailbox_sleep(core->mailbox))
 		return 0;
 	return next == GW_NEVER_DUE ? GW_NEVER_DUE : next - now;
 }
@@ -125,19 +131,44 @@ work(struct gw_core *core, struct gw_watch *watch)
 	run_hooks(&core->flush, watch);
 }
 
+/* What tells a turn with work from one in which only a timer fired. */
+static uint64_t
+work_done(const struct gw_core *core)
+{
+	return gw_stat_get(core->stats->completions) + gw_stat_get(core->stats->messages);
+}
+
+/* Until the next turn; `now` is the end of the last one. */
+static void
+rest(struct gw_loop *loop, uint64_t now, bool worked)
+{
+	struct gw_core *core = &loop->core;
+	uint64_t ns;
+
+	if (worked && loop->spin.window_ns && !left_over(core) && gw_spin(loop, now)) {
+		gw_engine_wait(core, 0);
+		core->now = gw_clock_ns();
+		return;
+	}
+	ns = sleep_ns(core, now);
+	if (ns)
+		gw_watch_sleep(&loop->watch);
+	gw_engine_wait(core, ns);
+	core->now = gw_clock_ns();
+	if (ns && loop->spin.max_ns)
+		gw_spin_slept(&loop->spin, core->now - now);
+}
+
 static void
 run(struct gw_loop *loop)
 {
 	struct gw_watch *watch = &loop->watch;
 	struct gw_core *core = &loop->core;
-	uint64_t now = gw_clock_ns(), ns;
+	uint64_t now = gw_clock_ns(), before = 0;
 
 	while (!loop->stop) {
-		ns = sleep_ns(core, now);
-		if (ns)
-			gw_watch_sleep(watch);
-		gw_engine_wait(core, ns);
-		core->now = gw_clock_ns();
+		rest(loop, now, work_done(core) != before);
+		before = work_done(core);
 		gw_watch_begin(watch, core->now);
 		work(core, watch);
 		now = gw_clock_ns();

@@ -86,6 +86,12 @@ gw_mailbox_put(struct gw_mailbox *mb, struct gw_msg *msg)
 		wake(mb);
 }
 
+bool
+gw_mailbox_any(struct gw_mailbox *mb)
+{
+	return atomic_load_explicit(&mb->newest, memory_order_relaxed) != NULL;
+}
+
 struct gw_msg *
 gw_mailbox_take(struct gw_mailbox *mb)
 {
