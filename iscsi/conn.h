@@ -413,7 +413,7 @@ void tcp_core_wake(struct tcp_core *tc);
 /* tcp_famine.c: somebody waits for buffers or a login's memory. */
 void tcp_famine_init(struct tcp_core *tc);
 void tcp_famine(struct tcp_core *tc);
-/* A session more or less: the pools grow with their number. Best effort. */
+/* A session more or less: the pools grow with their number, shrink when there is none. Best effort. */
 void tcp_core_sessions(struct tcp_core *tc, int change);
 
 #endif

@@ -54,6 +54,7 @@ tcp_core_wake(struct tcp_core *tc)
 		gw_at_kick(tc->core, &tc->wake);
 }
 
+/* Objects that are never used at once cost address space alone. */
 static void
 pool_upto(struct gw_pool *p, uint32_t want, uint32_t max)
 {
@@ -62,8 +63,7 @@ pool_upto(struct gw_pool *p, uint32_t want, uint32_t max)
 	want = GW_MIN(want, max);
 	if (p->total >= want)
 		return;
-	/* In steps that grow with the pool, so that a wave of logins does not grow it one by one.
-	 */
+	/* In steps that grow with the pool, so that a wave of logins does not grow it one by one. */
 	more = GW_MIN(p->total / 4, max - p->total);
 	(void)gw_pool_grow(p, GW_MAX(want - p->total, more));
 }
@@ -72,6 +72,12 @@ void
 tcp_core_sessions(struct tcp_core *tc, int change)
 {
 	tc->nsess += (uint32_t)change;
+	if (tc->nsess == 0) {
+		gw_pool_trim(&tc->tasks);
+		gw_pool_trim(&tc->ctls);
+		gw_pool_trim(&tc->batches);
+		return;
+	}
 	pool_upto(&tc->tasks, TASKS_START + tc->nsess * TASKS_PER_SESSION, TASKS_MAX);
 	pool_upto(&tc->ctls, CTLS_START + tc->nsess * CTLS_PER_SESSION, CTLS_MAX);
 	pool_upto(&tc->batches, BATCHES_START + tc->nsess * BATCHES_PER_SESSION, BATCHES_MAX);

@@ -9,9 +9,10 @@
 
 #define ALIGN 64
 
-/* A slab begins with one cache line that links it; its objects follow. */
-struct slab {
-	struct slab *next;
+/* A slab begins with one cache line of its own; its objects follow. */
+struct gw_slab {
+	struct gw_slab *next; /* made later */
+	uint32_t count, used; /* objects; of them handed out at least once */
 };
 
 int
@@ -23,12 +24,17 @@ gw_pool_init(struct gw_pool *p, size_t size, uint32_t count)
 	return gw_pool_grow(p, count);
 }
 
+static char *
+slab_object(const struct gw_pool *p, struct gw_slab *slab, uint32_t i)
+{
+	return (char *)slab + ALIGN + i * p->size;
+}
+
 int
 gw_pool_grow(struct gw_pool *p, uint32_t count)
 {
-	struct slab *slab;
+	struct gw_slab *slab;
 	size_t bytes;
-	char *object;
 
 	if (count == 0)
 		return 0;
@@ -38,27 +44,67 @@ gw_pool_grow(struct gw_pool *p, uint32_t count)
 	slab = aligned_alloc(ALIGN, bytes + ALIGN);
 	if (!slab)
 		return -ENOMEM;
-	slab->next = p->slabs;
-	p->slabs = slab;
+	*slab = (struct gw_slab){.count = count};
+	gw_poison(slab_object(p, slab, 0), bytes);
+	if (p->last)
+		p->last->next = slab;
+	else
+		p->first = slab;
+	p->last = slab;
+	if (!p->fresh)
+		p->fresh = slab;
 	p->total += count;
-	/* Last first, so that the objects are handed out in the order of their addresses. */
-	object = (char *)slab + ALIGN + bytes;
-	for (uint32_t i = 0; i < count; i++) {
-		object -= p->size;
-		gw_pool_put(p, object);
-	}
+	p->nfree += count;
 	return 0;
+}
+
+void *
+gw_pool_fresh(struct gw_pool *p)
+{
+	struct gw_slab *slab = p->fresh;
+	char *o;
+
+	if (!slab)
+		return NULL;
+	o = slab_object(p, slab, slab->used++);
+	if (slab->used == slab->count)
+		p->fresh = slab->next;
+	p->nfree--;
+	gw_unpoison(o, p->size);
+	return o;
+}
+
+static void
+slabs_free(struct gw_slab *slab)
+{
+	struct gw_slab *next;
+
+	for (; slab; slab = next) {
+		next = slab->next;
+		free(slab);
+	}
+}
+
+void
+gw_pool_trim(struct gw_pool *p)
+{
+	struct gw_slab *first = p->first;
+
+	if (p->nfree != p->total || !first || !first->next)
+		return;
+	slabs_free(first->next);
+	first->next = NULL;
+	first->used = 0;
+	gw_poison(slab_object(p, first, 0), first->count * p->size);
+	p->free = NULL;
+	p->last = p->fresh = first;
+	p->total = p->nfree = first->count;
 }
 
 void
 gw_pool_fini(struct gw_pool *p)
 {
-	struct slab *slab, *next;
-
 	BUG(p->nfree != p->total);
-	for (slab = p->slabs; slab; slab = next) {
-		next = slab->next;
-		free(slab);
-	}
+	slabs_free(p->first);
 	*p = (struct gw_pool){0};
 }
