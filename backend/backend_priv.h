@@ -54,7 +54,7 @@ void be_cursor_move(const struct be_io *io, struct be_cursor *c, size_t n);
 void be_cursor_gather(const struct be_io *io, struct be_cursor c, void *to, size_t n);
 void be_cursor_scatter(const struct be_io *io, struct be_cursor c, const void *from, size_t n);
 
-/* --- queue.c: backends that need no system call --- */
+/* --- queue.c: work of the core itself --- */
 
 /*
  * I/O that the core itself carries out, in the kick phase, in steps of bounded cost, so no turn
@@ -65,7 +65,8 @@ struct be_queue {
 	struct gw_hook hook;
 	struct gw_core *core;
 	/* Carries out a part of io (not FLUSH) worth about `budget` bytes of copying: adds to
-	 * io->moved and returns what it cost. The queue ends io when moved has reached len. */
+	 * io->moved and returns what it cost. The queue ends io when moved has reached len, or
+	 * when the step has set io->st, with which it ends. */
 	uint64_t (*step)(struct be_io *io, uint64_t budget);
 };
 

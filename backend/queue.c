@@ -6,47 +6,36 @@
 
 /* Bytes copied in one run: well under a millisecond, far below what the turn watchdog minds. */
 #define RUN_BUDGET (1u << 20)
-/* What ending an I/O costs besides its bytes, in the same currency. */
+/* What an I/O costs besides its bytes, in the same currency. */
 #define IO_COST 1024u
-
-/* Works through the queue until the budget is used; what is finished moves to ended. */
-static void
-advance(struct be_queue *q, struct gw_list *ended)
-{
-	uint64_t budget = RUN_BUDGET;
-
-	while (budget && !gw_list_empty(&q->ios)) {
-		struct be_io *io = gw_list_first(&q->ios, struct be_io, node);
-		uint64_t cost = IO_COST;
-
-		if (io->op != BE_FLUSH) {
-			cost += q->step(io, budget);
-			BUG(io->moved > io->len);
-		}
-		budget -= GW_MIN(budget, cost);
-		if (io->op == BE_FLUSH || io->moved == io->len) {
-			gw_list_del(&io->node);
-			gw_list_add_tail(ended, &io->node);
-		}
-	}
-}
+/* A step this large is not cut because of where it comes in a run. */
+#define STEP_MIN (256u << 10)
 
 static void
 run(struct gw_hook *hook)
 {
 	struct be_queue *q = gw_container(hook, struct be_queue, hook);
-	struct gw_list ended;
+	uint64_t budget = RUN_BUDGET, cost;
+	struct be_io *io;
+	bool last = false;
 
-	gw_list_init(&ended);
-	advance(q, &ended);
-	if (!gw_list_empty(&q->ios))
-		gw_at_kick(q->core, &q->hook);
 	/* The last done() may close the channel, and q with it. */
-	while (!gw_list_empty(&ended)) {
-		struct be_io *io = gw_list_first(&ended, struct be_io, node);
-
+	while (!last && (io = gw_list_first(&q->ios, struct be_io, node))) {
+		if (!budget) {
+			gw_at_kick(q->core, &q->hook);
+			return;
+		}
+		cost = IO_COST;
+		if (io->op != BE_FLUSH) {
+			cost += q->step(io, GW_MAX(budget, STEP_MIN));
+			BUG(io->moved > io->len);
+		}
+		budget -= GW_MIN(budget, cost);
+		if (io->op != BE_FLUSH && io->st == BE_OK && io->moved < io->len)
+			continue;
 		gw_list_del(&io->node);
-		be_done(io, BE_OK);
+		last = gw_list_empty(&q->ios);
+		be_done(io, io->st);
 	}
 }
 
@@ -64,6 +53,7 @@ void
 be_queue_add(struct be_queue *q, struct be_io *io)
 {
 	io->moved = 0;
+	io->st = BE_OK;
 	*be_queue_cursor(io) = (struct be_cursor){0};
 	gw_list_add_tail(&q->ios, &io->node);
 	gw_at_kick(q->core, &q->hook);

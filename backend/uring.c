@@ -44,7 +44,10 @@ uring_submit(struct be_chan *chan, struct be_io *io)
 	switch ((enum be_op)io->op) {
 	case BE_READ:
 	case BE_WRITE:
-		uring_rw_start(io);
+		if (uring_dev(io)->ram)
+			uring_ram_start(io);
+		else
+			uring_rw_start(io);
 		return;
 	case BE_FLUSH:
 		uring_flush_start(io);
@@ -74,6 +77,7 @@ uring_chan_open(struct be_dev *dev, struct gw_core *core, struct be_chan **chan)
 		free(c);
 		return rc;
 	}
+	uring_ram_init(c, core);
 	*chan = &c->chan;
 	return 0;
 }
@@ -84,6 +88,7 @@ uring_chan_close(struct be_chan *chan)
 	struct uring_chan *c = gw_container(chan, struct uring_chan, chan);
 	struct uring_dev *ud = chan->dev->priv;
 
+	uring_ram_fini(c);
 	if (ud->direct)
 		uring_bounces_fini(&c->bounces);
 	free(c);

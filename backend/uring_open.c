@@ -17,6 +17,7 @@
 
 #define FILE_PIECE  (1ull << 30)  /* a file system frees or marks extents */
 #define BLOCK_PIECE (64ull << 20) /* a disk may have to write them */
+#define RAM_PIECE   (1ull << 20)  /* a core's own write waits for it: uring_ram.c */
 #define ALIGN_MAX   (64u << 10)
 
 struct opening {
@@ -134,10 +135,20 @@ try_read(struct opening *p)
 	return 0;
 }
 
-/* A backing store that cannot flush would make every promise of durability a lie. */
+/*
+ * Nothing is written, but is it possible? A file of hugetlbfs can only be mapped. A backing store
+ * that cannot flush would make every promise of durability a lie.
+ */
 static int
-try_flush(struct opening *p)
+try_write(struct opening *p)
 {
+	int e;
+
+	if (!p->o.ro && pwrite(p->ud->fd, "", 0, 0) < 0) {
+		e = errno;
+		return refuse(p, -e, "%s cannot be written: %s%s", p->o.path, strerror(e),
+			      e == EINVAL ? " (its file system only maps files)" : "");
+	}
 	if (!p->o.ro && fdatasync(p->ud->fd))
 		return refuse(p, -errno, "%s cannot be flushed: %s", p->o.path, strerror(errno));
 	return 0;
@@ -154,7 +165,7 @@ describe(struct opening *p)
 
 	dev->io_align = p->ud->block ? queue_size(p, "logical_block_size", 512) : 1;
 	dev->dma_align = 1;
-	if (p->o.direct)
+	if (p->ud->direct)
 		direct_alignment(p);
 	if (p->ud->block)
 		dev->phys_block = queue_size(p, "physical_block_size", dev->io_align);
@@ -233,6 +244,12 @@ inspect(struct opening *p)
 	    now.st_rdev != p->st.st_rdev)
 		return refuse(p, -EAGAIN, "%s was replaced while it was opened", p->o.path);
 	p->st = now;
+	/* To memory all transfers are direct, and none need be aligned. */
+	p->ud->ram = !p->ud->block && uring_ram_fs(p->ud->fd);
+	if (p->ud->ram) {
+		p->ud->direct = false;
+		p->ud->range_piece = RAM_PIECE;
+	}
 	describe(p);
 	if (p->dev->io_align > ALIGN_MAX || p->dev->dma_align > 4096)
 		return refuse(p, -EINVAL,
@@ -240,7 +257,7 @@ inspect(struct opening *p)
 			      p->o.path, p->dev->io_align);
 	rc = try_read(p);
 	if (!rc)
-		rc = try_flush(p);
+		rc = try_write(p);
 	if (rc)
 		return rc;
 	describe_unmap(p);

@@ -10,12 +10,14 @@
 #include "gateway/core/engine.h"
 
 struct stat;
+struct uring_chan;
 
 /* Set at open and constant, but for the atomics, which any core may set and none clears. */
 struct uring_dev {
 	int fd;
 	char *path;
 	bool block, direct, sync;
+	bool ram;		    /* a file whose pages are memory: uring_ram.c */
 	uint64_t range_piece;	    /* most bytes of one fallocate(2) */
 	uint64_t grown_to;	    /* by uring_resize(), bytes; 0 if not. Control thread */
 	atomic_bool lost;	    /* writes may be lost: no flush can succeed any more */
@@ -105,6 +107,15 @@ void uring_flush_start(struct be_io *io);
 /* The last step of a durable UNMAP or ZERO, and all of a FLUSH. */
 void uring_sync_go(struct be_io *io);
 
+/* --- uring_ram.c: files in memory --- */
+
+/* Is that a file system whose files are memory? Control thread. */
+bool uring_ram_fs(int fd);
+void uring_ram_init(struct uring_chan *c, struct gw_core *core);
+void uring_ram_fini(struct uring_chan *c);
+/* READ and WRITE. */
+void uring_ram_start(struct be_io *io);
+
 /* --- uring_bounce.c: aligned memory for O_DIRECT --- */
 
 #define URING_BOUNCES	  2
@@ -128,6 +139,7 @@ struct uring_bounces {
 struct uring_chan {
 	struct be_chan chan;
 	struct uring_bounces bounces;
+	struct be_queue inline_rw; /* uring_ram.c */
 };
 
 int uring_bounces_init(struct uring_bounces *b);

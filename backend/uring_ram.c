@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Files whose pages are memory (tmpfs, ramfs, hugetlbfs): the core reads and writes them itself.
+ *
+ * io_uring hands every transfer of such a file to a worker thread, because these file systems do
+ * not promise to support a transfer that may not block; waking the worker costs several times what
+ * the copy does. The copy has no device to wait for. It can wait in two cases: when the machine is
+ * out of memory, as any page fault of this process would, and when a page was swapped out, which is
+ * the reason not to put LUNs on a tmpfs that is larger than the memory; and a write waits for
+ * another one of the same file while that copies, which a step's budget bounds. Whatever holds the
+ * file for longer (holes, zeroes: uring_range.c) goes in small pieces.
+ *
+ * A system call and not a mapping: a read through a mapping would fill holes with memory, and a
+ * file that somebody else truncates would end the process with SIGBUS.
+ */
+#include <errno.h>
+#include <linux/magic.h>
+#include <sys/statfs.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "backend/uring_priv.h"
+#include "gateway/base/num.h"
+
+bool
+uring_ram_fs(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs))
+		return false;
+	return fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC;
+}
+
+static bool
+is_durable(const struct be_io *io)
+{
+	return io->op == BE_WRITE && (uring_dev(io)->sync || io->flags & BE_FUA);
+}
+
+static ssize_t
+transfer(const struct be_io *io, const struct iovec *iov, unsigned niov)
+{
+	const struct uring_dev *ud = uring_dev(io);
+	off_t off = (off_t)(io->off + io->moved);
+
+	if (io->op == BE_READ)
+		return niov == 1 ? pread(ud->fd, iov->iov_base, iov->iov_len, off)
+				 : preadv(ud->fd, iov, (int)niov, off);
+	if (is_durable(io))
+		return pwritev2(ud->fd, iov, (int)niov, off, RWF_DSYNC);
+	return niov == 1 ? pwrite(ud->fd, iov->iov_base, iov->iov_len, off)
+			 : pwritev(ud->fd, iov, (int)niov, off);
+}
+
+static uint64_t
+step(struct be_io *io, uint64_t budget)
+{
+	struct be_cursor *cur = be_queue_cursor(io);
+	uint64_t left = io->len - io->moved;
+	struct iovec piece;
+	ssize_t n;
+
+	if (!cur->off && left <= budget) {
+		n = transfer(io, io->iov + cur->seg, io->niov - cur->seg);
+	} else {
+		piece = be_cursor_piece(io, cur, budget);
+		n = transfer(io, &piece, 1);
+	}
+	if (n > 0) {
+		io->moved += (uint64_t)n;
+		if (io->moved < io->len)
+			be_cursor_move(io, cur, (size_t)n);
+		return (uint64_t)n;
+	}
+	/* The file ends here: it has shrunk since its size was last looked at. */
+	if (n == 0)
+		io->st = io->op == BE_READ ? BE_ERANGE : BE_EMEDIUM;
+	else if (errno != EINTR)
+		io->st = (uint8_t)be_st_of_errno(errno);
+	return 0;
+}
+
+void
+uring_ram_start(struct be_io *io)
+{
+	struct uring_chan *c = gw_container(io->chan, struct uring_chan, chan);
+
+	if (is_durable(io) && atomic_load_explicit(&uring_dev(io)->lost, memory_order_relaxed))
+		be_done_later(io, BE_EMEDIUM);
+	else
+		be_queue_add(&c->inline_rw, io);
+}
+
+void
+uring_ram_init(struct uring_chan *c, struct gw_core *core)
+{
+	be_queue_init(&c->inline_rw, core, step);
+}
+
+void
+uring_ram_fini(struct uring_chan *c)
+{
+	be_queue_fini(&c->inline_rw);
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Files of file systems that are memory: the core moves the data itself, the engine is not asked,
+ * and errors are those of any file. ramfs, hugetlbfs and a small tmpfs need the right to mount.
+ */
+#include <sched.h>
+#include <sys/mount.h>
+
+#include "tests/unit/backend/shadow.h"
+#include "tests/unit/base/suite.h"
+
+#define MIB (1u << 20)
+
+static struct tmpfile tmp;
+static struct bench b;
+static uint8_t buf[2 * MIB];
+static char dir[32];
+static bool may_mount;
+
+static bool
+mount_new(const char *type, const char *options)
+{
+	if (!may_mount)
+		return false;
+	snprintf(dir, sizeof(dir), "/tmp/lgt-be-fs.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	if (!mount("lgt-test", dir, type, 0, options))
+		return true;
+	rmdir(dir);
+	return false;
+}
+
+static void
+mount_free(void)
+{
+	ck_assert_int_eq(umount(dir), 0);
+	rmdir(dir);
+}
+
+static void
+begin(const char *under, const char *option)
+{
+	tmp_new(&tmp, under, 2 * MIB);
+	bench_open(&b, "uring", option ? KV(tmp.kv, option) : KV(tmp.kv));
+}
+
+static void
+end(void)
+{
+	bench_close(&b);
+	tmp_free(&tmp);
+}
+
+static enum be_st
+io(enum be_op op, uint8_t flags, uint64_t off, uint64_t len)
+{
+	return do_io(&b.s, b.chan, op, flags, off, op == BE_READ || op == BE_WRITE ? buf : NULL,
+		     len);
+}
+
+static unsigned
+transfers(void)
+{
+	return b.s.calls[STUB_READ] + b.s.calls[STUB_WRITE] + b.s.calls[STUB_DSYNC];
+}
+
+START_TEST(test_against_a_copy)
+{
+	begin("/dev/shm", NULL);
+	shadow_run(&b, 0, 2 * MIB, 512, 64, 3000);
+	/* Zeroes that must keep their space are what tmpfs cannot make by itself. */
+	ck_assert_uint_eq(b.s.calls[STUB_READ] + b.s.calls[STUB_DSYNC], 0);
+	end();
+}
+END_TEST
+
+/* O_DIRECT means nothing to memory: no alignment, no bounce buffers. */
+START_TEST(test_direct_and_sync)
+{
+	int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_DIRECT, 0600);
+
+	begin("/dev/shm", fd < 0 ? "sync=1" : "direct=1");
+	ck_assert_uint_eq(b.dev->io_align, 1);
+	shadow_run(&b, 0, 2 * MIB, 512, 64, 500);
+	ck_assert_uint_eq(b.s.calls[STUB_READ] + b.s.calls[STUB_DSYNC], 0);
+	end();
+	if (fd >= 0)
+		close(fd);
+}
+END_TEST
+
+START_TEST(test_flushes_go_their_way)
+{
+	begin("/dev/shm", NULL);
+	ck_assert_int_eq(io(BE_WRITE, BE_FUA, 0, 4096), BE_OK);
+	ck_assert_int_eq(io(BE_FLUSH, 0, 0, 0), BE_OK);
+	ck_assert_uint_eq(transfers(), 0);
+	ck_assert_uint_eq(b.s.calls[STUB_SYNC], 1);
+	b.s.fail[STUB_SYNC] = EIO;
+	b.s.fail_count[STUB_SYNC] = 1;
+	ck_assert_int_eq(io(BE_FLUSH, 0, 0, 0), BE_EMEDIUM);
+	ck_assert_int_eq(io(BE_WRITE, BE_FUA, 0, 4096), BE_EMEDIUM);
+	ck_assert_int_eq(io(BE_WRITE, 0, 0, 4096), BE_OK);
+	ck_assert_int_eq(io(BE_READ, 0, 0, 4096), BE_OK);
+	end();
+}
+END_TEST
+
+START_TEST(test_a_file_that_was_cut)
+{
+	struct stat st;
+
+	begin("/dev/shm", NULL);
+	ck_assert_int_eq(truncate(tmp.path, MIB + 100), 0);
+	ck_assert_int_eq(io(BE_READ, 0, 0, MIB), BE_OK);
+	ck_assert_int_eq(io(BE_READ, 0, MIB, 4096), BE_ERANGE);
+	ck_assert_int_eq(io(BE_READ, 0, MIB - 4096, 64 << 10), BE_ERANGE);
+	ck_assert_int_eq(io(BE_READ, 0, MIB + 4096, 4096), BE_ERANGE);
+	/* What was never written is read without taking memory. */
+	ck_assert_int_eq(stat(tmp.path, &st), 0);
+	ck_assert_int_eq(st.st_blocks, 0);
+	end();
+}
+END_TEST
+
+START_TEST(test_no_space)
+{
+	if (!mount_new("tmpfs", "size=1m"))
+		return;
+	begin(dir, NULL);
+	ck_assert_int_eq(io(BE_WRITE, 0, 0, 2 * MIB), BE_ENOSPC);
+	ck_assert_int_eq(io(BE_WRITE, BE_FUA, MIB + 8192, 4096), BE_ENOSPC);
+	ck_assert_int_eq(io(BE_FLUSH, 0, 0, 0), BE_OK);
+	/* Space that is given back can be used. */
+	ck_assert_int_eq(io(BE_UNMAP, 0, 0, 64 << 10), BE_OK);
+	ck_assert_int_eq(io(BE_WRITE, BE_FUA, MIB + 8192, 4096), BE_OK);
+	ck_assert_int_eq(io(BE_READ, 0, 0, 2 * MIB), BE_OK);
+	ck_assert_uint_eq(transfers(), 0);
+	end();
+	mount_free();
+}
+END_TEST
+
+START_TEST(test_ramfs)
+{
+	if (!mount_new("ramfs", NULL))
+		return;
+	begin(dir, NULL);
+	ck_assert_uint_eq(b.dev->unmap_align, 0);
+	ck_assert_int_eq(io(BE_WRITE, 0, 0, 2 * MIB), BE_OK);
+	ck_assert_int_eq(io(BE_READ, 0, 512, MIB), BE_OK);
+	ck_assert_uint_eq(transfers(), 0);
+	/* It has no fallocate(2). */
+	ck_assert_int_eq(io(BE_ZERO, BE_MAY_UNMAP, 0, MIB), BE_OK);
+	ck_assert_int_eq(io(BE_READ, 0, MIB - 4096, 4096), BE_OK);
+	ck_assert(!buf[0] && !memcmp(buf, buf + 1, 4095));
+	end();
+	mount_free();
+}
+END_TEST
+
+/* Its files have no write(2). */
+START_TEST(test_hugetlbfs_is_refused)
+{
+	struct be_dev *dev;
+	char err[256] = "";
+
+	if (!mount_new("hugetlbfs", NULL))
+		return;
+	tmp_new(&tmp, dir, 2 * MIB);
+	ck_assert_int_eq(be_dev_open("uring", KV(tmp.kv), &dev, err, sizeof(err)), -EINVAL);
+	ck_assert_msg(strstr(err, "only maps files") != NULL, "%s", err);
+	tmp_free(&tmp);
+	mount_free();
+}
+END_TEST
+
+/* However much is submitted, one run of the hook is short; and a small batch is one run. */
+START_TEST(test_work_is_done_in_bounded_runs)
+{
+	static struct one_io many[128];
+	struct iovec small = {buf, 4096}, large = {buf, 256 << 10};
+	unsigned runs;
+
+	begin("/dev/shm", NULL);
+	for (unsigned size = 0; size < 2; size++) {
+		const struct iovec *v = size ? &large : &small;
+
+		memset(many, 0, sizeof(many));
+		for (unsigned i = 0; i < GW_ARRAY_LEN(many); i++) {
+			many[i].io = (struct be_io){.op = BE_WRITE,
+						    .len = v->iov_len,
+						    .iov = v,
+						    .niov = 1,
+						    .done = one_done};
+			be_submit(b.chan, &many[i].io);
+		}
+		for (runs = 0; stub_turn(&b.s); runs++)
+			;
+		for (unsigned i = 0; i < GW_ARRAY_LEN(many); i++)
+			ck_assert(many[i].done == 1 && many[i].io.st == BE_OK);
+		if (size)
+			ck_assert_uint_ge(runs, 16);
+		else
+			ck_assert_uint_eq(runs, 1);
+	}
+	end();
+}
+END_TEST
+
+int
+main(void)
+{
+	const TTest *const tests[] = {
+	    test_against_a_copy,
+	    test_direct_and_sync,
+	    test_flushes_go_their_way,
+	    test_a_file_that_was_cut,
+	    test_no_space,
+	    test_ramfs,
+	    test_hugetlbfs_is_refused,
+	    test_work_is_done_in_bounded_runs,
+	};
+
+	may_mount = !unshare(CLONE_NEWNS) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	return suite_run("backend/memory_fs", tests, GW_ARRAY_LEN(tests));
+}
