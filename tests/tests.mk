@@ -47,6 +47,16 @@ $(TOOL_BIN): $(B)/tests/lib/%: $(B)/obj/tests/lib/%.o
 	$(call say,LINK)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -liscsi
 
+# The load generator and the measure of `make bench`: tests/bench/NAME*.c are one program each.
+BENCH_BIN := $(B)/tests/bench/lean $(B)/tests/bench/limit
+bench_objs = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/bench/$(1)*.c))
+$(B)/tests/bench/lean: $(call bench_objs,lean)
+$(B)/tests/bench/limit: $(call bench_objs,limit)
+$(BENCH_BIN): $(call lib,gateway/base)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS)
+
 RUNNER = python3 tests/lib/runner.py --build $(B) --san "$(SAN)" --only "$(ONLY)" --result $(RESULT)
 RESULT	?= $(B)/result.json
 T	?= login
@@ -93,4 +103,5 @@ run: all
 unit: $(UNIT_BIN)
 replay: $(REPLAY_BIN)
 tools: $(TOOL_BIN)
-.PHONY: check lint check-unit check-conform check-vm check-boot fuzz fuzz-one run unit replay tools
+bench-tools: $(BENCH_BIN)
+.PHONY: check lint check-unit check-conform check-vm check-boot fuzz fuzz-one run unit replay tools bench-tools
