@@ -9,7 +9,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "gateway/base/bug.h"
@@ -332,10 +331,16 @@ gw_buf_total(const struct gw_core *core)
 	return (uint64_t)core->bufs->npages << PAGE_SHIFT;
 }
 
+struct gw_usage
+gw_bufs_usage(struct gw_core *core)
+{
+	return (struct gw_usage){gw_buf_used(core), gw_buf_total(core)};
+}
+
 struct gw_bufs *
 gw_bufs_new(struct gw_core *core)
 {
-	struct gw_bufs *b = calloc(1, sizeof(*b));
+	struct gw_bufs *b = gw_local_alloc(core->node, sizeof(*b));
 	const uint32_t step = 1u << (ORDERS - 1);
 
 	if (!b)
@@ -343,9 +348,9 @@ gw_bufs_new(struct gw_core *core)
 	b->core = core;
 	b->base = arena.base + core->id * arena.each;
 	b->npages = (uint32_t)(arena.each >> PAGE_SHIFT);
-	b->page = calloc(b->npages, sizeof(*b->page));
+	b->page = gw_local_alloc(core->node, b->npages * sizeof(*b->page));
 	if (!b->page) {
-		free(b);
+		gw_local_free(b, sizeof(*b));
 		return NULL;
 	}
 	for (unsigned order = 0; order < ORDERS; order++)
@@ -365,8 +370,8 @@ gw_bufs_free(struct gw_bufs *bufs)
 {
 	if (!bufs)
 		return;
-	free(bufs->page);
-	free(bufs);
+	gw_local_free(bufs->page, bufs->npages * sizeof(*bufs->page));
+	gw_local_free(bufs, sizeof(*bufs));
 }
 
 void

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "gateway/base/bug.h"
@@ -13,13 +12,13 @@ gw_chunks_init(struct gw_chunks *cs, struct gw_core *core, uint32_t total)
 	gw_list_init(&cs->spare);
 	cs->total = total;
 	cs->lent = 0;
-	cs->chunk = calloc(total, sizeof(*cs->chunk));
+	cs->chunk = gw_local_alloc(core->node, total * sizeof(*cs->chunk));
 	if (!cs->chunk)
 		return -ENOMEM;
 	cs->memory = mmap(NULL, (size_t)total * GW_CHUNK_SIZE, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (cs->memory == MAP_FAILED) {
-		free(cs->chunk);
+		gw_local_free(cs->chunk, total * sizeof(*cs->chunk));
 		cs->chunk = NULL;
 		return -ENOMEM;
 	}
@@ -43,7 +42,7 @@ gw_chunks_fini(struct gw_chunks *cs)
 		return;
 	gw_unpoison(cs->memory, (size_t)cs->total * GW_CHUNK_SIZE);
 	munmap(cs->memory, (size_t)cs->total * GW_CHUNK_SIZE);
-	free(cs->chunk);
+	gw_local_free(cs->chunk, cs->total * sizeof(*cs->chunk));
 	cs->chunk = NULL;
 }
 
@@ -67,4 +66,12 @@ gw_chunks_low(struct gw_core *core)
 	const struct gw_chunks *cs = gw_engine_chunks(core);
 
 	return cs->total - cs->lent < cs->total / 8 + 1;
+}
+
+struct gw_usage
+gw_chunks_usage(struct gw_core *core)
+{
+	const struct gw_chunks *cs = gw_engine_chunks(core);
+
+	return (struct gw_usage){cs->lent, cs->total};
 }

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/bug.h"
@@ -41,28 +40,28 @@ core_free(struct gw_loop *loop)
 	gw_wheel_free(loop->core.wheel);
 	gw_mailbox_free(loop->core.mailbox);
 	sem_destroy(&loop->ready);
-	free(loop);
+	gw_local_free(loop, sizeof(*loop));
 }
 
 static int
 core_new(unsigned id, int cpu, uint32_t nchunks, char *err, unsigned err_size)
 {
-	struct gw_loop *loop = aligned_alloc(GW_CACHELINE, sizeof(*loop));
+	int node = gw_cpu_node(cpu), rc;
+	struct gw_loop *loop = gw_local_alloc(node, sizeof(*loop));
 	struct gw_core *core = &loop->core;
-	int rc;
 
 	if (!loop)
 		goto out_nomem;
-	memset(loop, 0, sizeof(*loop));
 	sem_init(&loop->ready, 0, 0);
 	core->id = id;
 	core->cpu = cpu;
-	core->now = gw_clock_ns();
+	core->node = node;
+	core->born = core->now = gw_clock_ns();
 	core->stats = &loop->stats;
 	gw_list_init(&core->kick);
 	gw_list_init(&core->flush);
-	core->mailbox = gw_mailbox_new();
-	core->wheel = gw_wheel_new(core->now);
+	core->mailbox = gw_mailbox_new(node);
+	core->wheel = gw_wheel_new(core->now, node);
 	core->bufs = gw_bufs_new(core);
 	if (!core->mailbox || !core->wheel || !core->bufs)
 		goto out_core;
@@ -103,6 +102,8 @@ gw_cores_init(const struct gw_core_conf *conf, char *err, unsigned err_size)
 	int cpu[GW_CORES_MAX], n, rc;
 
 	BUG(ncores != 0);
+	gw_usage_add("buffer_bytes", gw_bufs_usage);
+	gw_usage_add("chunks", gw_chunks_usage);
 	rc = conf_check(conf, err, err_size);
 	if (rc < 0)
 		return rc;

@@ -22,6 +22,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "gateway/base/list.h"
@@ -53,9 +54,18 @@ struct gw_hook {
 	bool armed; /* private */
 };
 
+/* How busy a core has been, looked at once a second while it is awake. Its own; read by anyone. */
+struct gw_busy {
+	_Atomic uint64_t at;	   /* ns: when it looked last */
+	_Atomic uint64_t permille; /* of the CPU in the second before */
+	uint64_t cpu_ns, next;	   /* private */
+};
+
 struct gw_core {
 	unsigned id;		      /* 0 .. gw_ncores() - 1 */
 	int cpu;		      /* -1 when not pinned */
+	int node;		      /* of the memory next to that CPU; -1: unknown */
+	uint64_t born;		      /* ns, CLOCK_MONOTONIC: when it was made */
 	uint64_t now;		      /* ns, CLOCK_MONOTONIC at the start of this turn */
 	struct gw_engine *eng;	      /* engine.h */
 	struct gw_wheel *wheel;	      /* timer.h */
@@ -64,6 +74,7 @@ struct gw_core {
 	void *slot[GW_SLOT_MAX];
 	struct gw_core_stats *stats;  /* written by this core only */
 	struct gw_mailbox *mailbox;   /* private */
+	struct gw_busy busy;	      /* place.c */
 	_Alignas(GW_CACHELINE) atomic_uint load; /* connections placed here; place.c */
 };
 
@@ -94,6 +105,13 @@ unsigned gw_ncores(void);
 struct gw_core *gw_core_at(unsigned id);
 /* The core of the calling thread, NULL on any other thread (control, main). */
 struct gw_core *gw_core_self(void);
+
+/*
+ * Memory for what the main thread makes for a core (core->node): zeroed, near the core's CPU, in pages
+ * that hold nobody else's, so that no cache line of it is another core's. NULL: none left.
+ */
+void *gw_local_alloc(int node, size_t size);
+void gw_local_free(void *p, size_t size);
 
 /* --- hooks: own core only --- */
 
@@ -151,8 +169,13 @@ void gw_run_sync(struct gw_core *on, void (*fn)(struct gw_core *, void *), void 
 
 /* --- placement --- */
 
-/* The least loaded core, with one more connection counted on it; gw_unplace() gives it back. */
+/*
+ * The core for a new connection, with one more counted on it: one of those that have about the fewest,
+ * and of them the least busy. gw_unplace() gives it back. Any thread.
+ */
 struct gw_core *gw_place(void);
 void gw_unplace(struct gw_core *core);
+/* CPU time per mille of the last second. Any thread; now_ns as core->now. */
+uint32_t gw_core_busy(const struct gw_core *core, uint64_t now_ns);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdalign.h>
 
 #include "gateway/core/core.h"
+#include "gateway/core/usage.h"
 #include "gateway/core/watch_priv.h"
 
 #define GW_NEVER_DUE UINT64_MAX
@@ -45,11 +46,17 @@ uint64_t gw_clock_ns(void);
 /* loop.c: the thread's main function; arg is a struct gw_loop. Posts `ready` when it has begun. */
 void *gw_loop_main(void *arg);
 
+/* place.c: sees how busy the core is; own core, when busy.next is due. */
+void gw_busy_look(struct gw_core *core, uint64_t now_ns);
+
 /* cpulist.c: the CPUs that a list names, in its order, at most `max`; their number or -errno. */
 int gw_cpulist_parse(const char *list, int *cpu, unsigned max, char *err, unsigned err_size);
 
+/* local.c: the memory node of a CPU, -1 if nobody knows. */
+int gw_cpu_node(int cpu);
+
 /* mailbox.c */
-struct gw_mailbox *gw_mailbox_new(void);
+struct gw_mailbox *gw_mailbox_new(int node);
 void gw_mailbox_free(struct gw_mailbox *mb);
 /* Becomes readable when a message came for a receiver that had said it would sleep. */
 int gw_mailbox_fd(const struct gw_mailbox *mb);
@@ -70,7 +77,7 @@ void gw_spin_slept(struct gw_spin *s, uint64_t ns);
 bool gw_spin(struct gw_loop *loop, uint64_t now);
 
 /* timer.c */
-struct gw_wheel *gw_wheel_new(uint64_t now_ns);
+struct gw_wheel *gw_wheel_new(uint64_t now_ns, int node);
 void gw_wheel_free(struct gw_wheel *wheel);
 /* Fires what is due. */
 void gw_wheel_tick(struct gw_core *core);
@@ -82,6 +89,7 @@ int gw_arena_init(unsigned ncores, uint64_t bytes_each);
 void gw_arena_fini(void);
 struct gw_bufs *gw_bufs_new(struct gw_core *core);
 void gw_bufs_free(struct gw_bufs *bufs);
+struct gw_usage gw_bufs_usage(struct gw_core *core);
 void gw_bufs_region(const struct gw_bufs *bufs, uint8_t **base, uint64_t *len);
 
 #endif

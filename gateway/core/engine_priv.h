@@ -19,6 +19,7 @@ struct gw_chunks {
 
 int gw_chunks_init(struct gw_chunks *cs, struct gw_core *core, uint32_t total);
 void gw_chunks_fini(struct gw_chunks *cs);
+struct gw_usage gw_chunks_usage(struct gw_core *core);
 /*
  * An engine: what the loop asks of it, and the calls of engine.h without their first words, which
  * engine.c has said. open() runs before the core's thread starts, on any thread, and leaves

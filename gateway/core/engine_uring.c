@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -95,14 +94,14 @@ uring_close(struct gw_core *core)
 	if (e->shelf)
 		munmap(e->shelf, e->shelf_size * sizeof(struct io_uring_buf));
 	gw_chunks_fini(&e->base.chunks);
-	free(e);
+	gw_local_free(e, sizeof(*e));
 	core->eng = NULL;
 }
 
 static int
 uring_open(struct gw_core *core, uint32_t nchunks, char *err, unsigned err_size)
 {
-	struct gw_uring *e = calloc(1, sizeof(*e));
+	struct gw_uring *e = gw_local_alloc(core->node, sizeof(*e));
 	int rc;
 
 	if (!e) {
@@ -119,7 +118,7 @@ uring_open(struct gw_core *core, uint32_t nchunks, char *err, unsigned err_size)
 			     : "io_uring is not to be had for core %u, it needs Linux 6.1 "
 			       "and permission (kernel.io_uring_disabled, containers): %s",
 			 core->id, strerror(-rc));
-		free(e);
+		gw_local_free(e, sizeof(*e));
 		return rc;
 	}
 	core->eng = &e->base;

@@ -6,7 +6,6 @@
  * message.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -22,16 +21,16 @@ static struct gw_msg sleeper_mark;
 #define SLEEPER (&sleeper_mark)
 
 struct gw_mailbox *
-gw_mailbox_new(void)
+gw_mailbox_new(int node)
 {
-	struct gw_mailbox *mb = aligned_alloc(GW_CACHELINE, sizeof(*mb));
+	struct gw_mailbox *mb = gw_local_alloc(node, sizeof(*mb));
 
 	if (!mb)
 		return NULL;
 	atomic_init(&mb->newest, NULL);
 	mb->fd = eventfd(0, EFD_CLOEXEC);
 	if (mb->fd < 0) {
-		free(mb);
+		gw_local_free(mb, sizeof(*mb));
 		return NULL;
 	}
 	return mb;
@@ -43,7 +42,7 @@ gw_mailbox_free(struct gw_mailbox *mb)
 	if (!mb)
 		return;
 	close(mb->fd);
-	free(mb);
+	gw_local_free(mb, sizeof(*mb));
 }
 
 int

@@ -20,6 +20,7 @@
 	X(chunk_waits, "times a receive chunk was not to be had")                                  \
 	X(conns, "connections opened")                                                             \
 	X(conns_live, "connections open now")                                                      \
+	X(sessions, "sessions open now, but for discovery")                                        \
 	X(logins, "logins completed")                                                              \
 	X(login_failures, "logins refused")                                                        \
 	X(cmds, "SCSI commands begun")                                                             \
@@ -41,6 +42,7 @@ struct gw_core_stats {
 	atomic_store_explicit(&(field),                                                            \
 			      atomic_load_explicit(&(field), memory_order_relaxed) + (n),          \
 			      memory_order_relaxed)
+#define gw_stat_set(field, v) atomic_store_explicit(&(field), (v), memory_order_relaxed)
 #define gw_stat_get(field) atomic_load_explicit(&(field), memory_order_relaxed)
 
 #endif

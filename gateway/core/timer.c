@@ -7,8 +7,6 @@
  */
 #include "gateway/core/timer.h"
 
-#include <stdlib.h>
-
 #include "gateway/base/bug.h"
 #include "gateway/base/num.h"
 #include "gateway/core/core_priv.h"
@@ -28,9 +26,9 @@ struct gw_wheel {
 };
 
 struct gw_wheel *
-gw_wheel_new(uint64_t now_ns)
+gw_wheel_new(uint64_t now_ns, int node)
 {
-	struct gw_wheel *w = calloc(1, sizeof(*w));
+	struct gw_wheel *w = gw_local_alloc(node, sizeof(*w));
 
 	if (!w)
 		return NULL;
@@ -44,7 +42,7 @@ gw_wheel_new(uint64_t now_ns)
 void
 gw_wheel_free(struct gw_wheel *wheel)
 {
-	free(wheel);
+	gw_local_free(wheel, sizeof(*wheel));
 }
 
 static void

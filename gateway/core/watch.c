@@ -48,6 +48,8 @@ gw_watch_end(struct gw_core *core, struct gw_watch *w, uint64_t now_ns)
 
 	gw_stat_add(core->stats->turns, 1);
 	gw_stat_add(core->stats->busy_ns, took);
+	if (now_ns >= core->busy.next)
+		gw_busy_look(core, now_ns);
 	if (took > GW_TURN_SLOW_NS) {
 		gw_stat_add(core->stats->slow_turns, 1);
 		complain(core->id, w, took);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/api/config.h"
+#include "gateway/core/usage.h"
 
 static unsigned stub_applied;
 static int stub_refuse; /* tgt_err of the next apply */
@@ -115,6 +116,30 @@ gw_tour_sync(struct gw_tour *t, void (*visit)(struct gw_core *, struct gw_tour *
 void
 gw_tour_next(struct gw_tour *t)
 {
+}
+
+uint32_t
+gw_core_busy(const struct gw_core *core, uint64_t now_ns)
+{
+	return 0;
+}
+
+unsigned
+gw_usages(void)
+{
+	return 0;
+}
+
+const char *
+gw_usage_name(unsigned i)
+{
+	return NULL;
+}
+
+struct gw_usage
+gw_usage_get(struct gw_core *core, unsigned i)
+{
+	return (struct gw_usage){0};
 }
 
 struct gw_list *

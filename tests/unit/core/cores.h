@@ -12,9 +12,9 @@
 #include "gateway/core/core.h"
 #include "tests/unit/base/suite.h"
 
-/* n cores, on whatever CPUs there are, several on one if need be. */
+/* n cores whose threads do not run, on whatever CPUs there are, several on one if need be. */
 static inline void
-cores_start(unsigned n, uint64_t buf_bytes, uint32_t chunks)
+cores_init(unsigned n, uint64_t buf_bytes, uint32_t chunks)
 {
 	struct gw_core_conf conf = {.buf_bytes = buf_bytes, .chunks = chunks};
 	char list[GW_CORES_MAX * 5] = "", err[256] = "";
@@ -30,6 +30,12 @@ cores_start(unsigned n, uint64_t buf_bytes, uint32_t chunks)
 	conf.cores = list;
 	ck_assert_msg(gw_cores_init(&conf, err, sizeof(err)) == 0, "%s", err);
 	ck_assert_uint_eq(gw_ncores(), n);
+}
+
+static inline void
+cores_start(unsigned n, uint64_t buf_bytes, uint32_t chunks)
+{
+	cores_init(n, buf_bytes, chunks);
 	ck_assert_int_eq(gw_cores_start(), 0);
 }
 

@@ -35,7 +35,7 @@ begin(void)
 {
 	core->stats = &stats;
 	core->now = gw_clock_ns();
-	core->wheel = gw_wheel_new(core->now);
+	core->wheel = gw_wheel_new(core->now, core->node);
 	ck_assert_ptr_nonnull(core->wheel);
 	last_fired = 0;
 }
