@@ -88,6 +88,7 @@ uring_chan_close(struct be_chan *chan)
 	struct uring_chan *c = gw_container(chan, struct uring_chan, chan);
 	struct uring_dev *ud = chan->dev->priv;
 
+	gw_forget_fd(chan->core, ud->fd);
 	uring_ram_fini(c);
 	if (ud->direct)
 		uring_bounces_fini(&c->bounces);

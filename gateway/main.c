@@ -48,13 +48,13 @@ static struct {
 /* --- options --- */
 
 static const char usage[] =
-    "Usage: lichgated [-f] [--cores LIST] [--engine uring] [--poll-us N] [--buf-mb N]\n"
+    "Usage: lichgated [-f] [--cores LIST] [--engine NAME] [--poll-us N] [--buf-mb N]\n"
     "                 [--debug]\n"
     "The Lichgate iSCSI gateway. It is configured by lichgate-mgmtd.\n"
     "\n"
     "  -f, --foreground   stay in the foreground, log to standard error\n"
     "      --cores LIST   CPUs to run on, as in taskset: 0,2-3 (default: all allowed)\n"
-    "      --engine NAME  uring\n"
+    "      --engine NAME  uring, or epoll for where io_uring is forbidden (default: what works)\n"
     "      --poll-us N    before sleeping, look N us for more work (default: 0); costs CPU time\n"
     "      --buf-mb N     MiB of I/O buffers for each core (default: 64)\n"
     "      --debug        log more\n"
@@ -73,15 +73,9 @@ die_usage(const char *what, const char *why)
 static void
 choose_engine(struct options *o, const char *name)
 {
-	if (strcmp(name, "uring") == 0) {
-		o->core.engine = name;
-		return;
-	}
-	if (strcmp(name, "epoll") != 0)
+	if (strcmp(name, "uring") != 0 && strcmp(name, "epoll") != 0)
 		die_usage(name, ": there is no such engine");
-	fprintf(stderr,
-		"lichgated: the engine epoll is not available in this version; use uring\n");
-	exit(1);
+	o->core.engine = name;
 }
 
 static void
@@ -340,7 +334,8 @@ init_all(const struct options *o)
 static struct gw_control *
 open_control(void)
 {
-	struct gw_control_conf conf = {.engine = "uring", .chap_mask = iscsi_chap_available()};
+	struct gw_control_conf conf = {.engine = gw_cores_engine(),
+				       .chap_mask = iscsi_chap_available()};
 	struct gw_control *ctl;
 	char path[4200], err[400] = "";
 
@@ -414,7 +409,8 @@ main(int argc, char **argv)
 		die();
 	}
 	ctl = open_control();
-	gw_info("ready: version=%s cores=%u run_dir=%s", LGT_VERSION, gw_ncores(), proc.run_dir);
+	gw_info("ready: version=%s cores=%u engine=%s run_dir=%s", LGT_VERSION, gw_ncores(),
+		gw_cores_engine(), proc.run_dir);
 	tell_ready();
 	gw_control_run(ctl);
 	gw_control_close(ctl);

@@ -245,6 +245,7 @@ take_down(struct iscsi_conn *c)
 	struct iscsi_task *cut = c->rx.task;
 
 	c->down = true;
+	gw_forget_fd(c->core, c->fd);
 	close(c->fd);
 	c->fd = -1;
 	gw_hook_disarm(&c->rx_hook);

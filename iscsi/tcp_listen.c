@@ -134,6 +134,14 @@ accept_next(struct tcp_listener *l)
 	gw_accept(l->core, &l->op, l->fd);
 }
 
+/* The control thread goes on to close the socket. */
+static void
+stopped(struct tcp_listener *l)
+{
+	gw_forget_fd(l->core, l->fd);
+	sem_post(&l->stopped);
+}
+
 static void
 accepted(struct gw_op *op, int res)
 {
@@ -143,7 +151,7 @@ accepted(struct gw_op *op, int res)
 	if (res >= 0)
 		hand_over(res);
 	if (l->stopping) {
-		sem_post(&l->stopped);
+		stopped(l);
 		return;
 	}
 	if (res == -EMFILE || res == -ENFILE || res == -ENOMEM || res == -ENOBUFS) {
@@ -180,7 +188,7 @@ stop_on(struct gw_core *core, void *arg)
 	if (l->accepting)
 		gw_cancel(core, &l->op);
 	else
-		sem_post(&l->stopped);
+		stopped(l);
 }
 
 static int

@@ -9,11 +9,14 @@
 
 #include "gateway/base/bug.h"
 #include "gateway/base/log.h"
+#include "gateway/base/num.h"
 #include "gateway/core/engine_priv.h"
 
 #define BUF_BYTES_DEFAULT (64ull << 20)
 #define CHUNKS_DEFAULT    256
 #define CHUNKS_MAX        65536 /* the kernel names one in 16 bits */
+
+static const struct gw_engine_ops *const engines[] = {&gw_engine_uring, &gw_engine_epoll};
 
 static struct gw_loop *loops[GW_CORES_MAX];
 static unsigned ncores;
@@ -31,6 +34,12 @@ gw_core_at(unsigned id)
 	return &loops[id]->core;
 }
 
+const char *
+gw_cores_engine(void)
+{
+	return gw_core_at(0)->eng->ops->name;
+}
+
 static void
 core_free(struct gw_loop *loop)
 {
@@ -44,7 +53,8 @@ core_free(struct gw_loop *loop)
 }
 
 static int
-core_new(unsigned id, int cpu, uint32_t nchunks, char *err, unsigned err_size)
+core_new(unsigned id, int cpu, const struct gw_engine_ops *engine, uint32_t nchunks, char *err,
+	 unsigned err_size)
 {
 	int node = gw_cpu_node(cpu), rc;
 	struct gw_loop *loop = gw_local_alloc(node, sizeof(*loop));
@@ -65,7 +75,7 @@ core_new(unsigned id, int cpu, uint32_t nchunks, char *err, unsigned err_size)
 	core->bufs = gw_bufs_new(core);
 	if (!core->mailbox || !core->wheel || !core->bufs)
 		goto out_core;
-	rc = gw_engine_uring.open(core, nchunks, err, err_size);
+	rc = engine->open(core, nchunks, err, err_size);
 	if (rc < 0) {
 		core_free(loop);
 		return rc;
@@ -79,11 +89,64 @@ out_nomem:
 	return -ENOMEM;
 }
 
-static int
-conf_check(const struct gw_core_conf *conf, char *err, unsigned err_size)
+static void
+cores_free(void)
 {
-	if (conf->engine && strcmp(conf->engine, "uring") != 0) {
-		snprintf(err, err_size, "there is no engine '%s' (only uring)", conf->engine);
+	for (unsigned i = 0; i < ncores; i++)
+		core_free(loops[i]);
+	ncores = 0;
+}
+
+static int
+cores_new(const struct gw_core_conf *conf, const struct gw_engine_ops *engine, const int *cpu,
+	  unsigned n, char *err, unsigned err_size)
+{
+	uint32_t nchunks = conf->chunks ? conf->chunks : CHUNKS_DEFAULT;
+
+	while (ncores < n) {
+		int rc = core_new(ncores, cpu[ncores], engine, nchunks, err, err_size);
+
+		if (rc < 0) {
+			cores_free();
+			return rc;
+		}
+		gw_spin_init(&loops[ncores]->spin, conf->poll_us * 1000ull);
+		ncores++;
+	}
+	return 0;
+}
+
+/* Without a wish the first engine is tried, and the other one where that is not to be had. */
+static int
+cores_choose(const struct gw_core_conf *conf, const struct gw_engine_ops *wish, const int *cpu,
+	     unsigned n, char *err, unsigned err_size)
+{
+	char why[256];
+	int rc;
+
+	if (wish)
+		return cores_new(conf, wish, cpu, n, err, err_size);
+	rc = cores_new(conf, &gw_engine_uring, cpu, n, why, sizeof(why));
+	if (rc == 0)
+		return 0;
+	rc = cores_new(conf, &gw_engine_epoll, cpu, n, err, err_size);
+	if (rc == 0)
+		gw_info("epoll takes the place of io_uring: reason=\"%s\"", why);
+	return rc;
+}
+
+static int
+conf_check(const struct gw_core_conf *conf, const struct gw_engine_ops **wish, char *err,
+	   unsigned err_size)
+{
+	*wish = NULL;
+	for (unsigned i = 0; conf->engine && i < GW_ARRAY_LEN(engines); i++) {
+		if (strcmp(conf->engine, engines[i]->name) == 0)
+			*wish = engines[i];
+	}
+	if (conf->engine && !*wish) {
+		snprintf(err, err_size, "there is no engine '%s' (only uring and epoll)",
+			 conf->engine);
 		return -EINVAL;
 	}
 	if (conf->chunks > CHUNKS_MAX) {
@@ -98,13 +161,13 @@ int
 gw_cores_init(const struct gw_core_conf *conf, char *err, unsigned err_size)
 {
 	uint64_t bytes = conf->buf_bytes ? conf->buf_bytes : BUF_BYTES_DEFAULT;
-	uint32_t nchunks = conf->chunks ? conf->chunks : CHUNKS_DEFAULT;
+	const struct gw_engine_ops *wish;
 	int cpu[GW_CORES_MAX], n, rc;
 
 	BUG(ncores != 0);
 	gw_usage_add("buffer_bytes", gw_bufs_usage);
 	gw_usage_add("chunks", gw_chunks_usage);
-	rc = conf_check(conf, err, err_size);
+	rc = conf_check(conf, &wish, err, err_size);
 	if (rc < 0)
 		return rc;
 	n = gw_cpulist_parse(conf->cores, cpu, GW_CORES_MAX, err, err_size);
@@ -115,16 +178,10 @@ gw_cores_init(const struct gw_core_conf *conf, char *err, unsigned err_size)
 		snprintf(err, err_size, "no memory for the I/O buffers of %d cores", n);
 		return rc;
 	}
-	while (ncores < (unsigned)n) {
-		rc = core_new(ncores, cpu[ncores], nchunks, err, err_size);
-		if (rc < 0) {
-			gw_cores_fini();
-			return rc;
-		}
-		gw_spin_init(&loops[ncores]->spin, conf->poll_us * 1000ull);
-		ncores++;
-	}
-	return 0;
+	rc = cores_choose(conf, wish, cpu, (unsigned)n, err, err_size);
+	if (rc < 0)
+		gw_arena_fini();
+	return rc;
 }
 
 /* Signals are for the main thread. */
@@ -177,8 +234,6 @@ gw_cores_fini(void)
 		if (loops[i]->started)
 			pthread_join(loops[i]->thread, NULL);
 	}
-	for (unsigned i = 0; i < ncores; i++)
-		core_free(loops[i]);
-	ncores = 0;
+	cores_free();
 	gw_arena_fini();
 }

@@ -83,7 +83,7 @@ struct gw_core {
 struct gw_core_conf {
 	/* List as in taskset(1): "0,2-3"; NULL: all CPUs we may run on. One named twice gets two cores. */
 	const char *cores;
-	const char *engine; /* "uring"; NULL: choose */
+	const char *engine; /* "uring" or "epoll"; NULL: uring, or epoll where that is forbidden */
 	/* I/O buffer memory of each core, raised to GW_XFER_MAX if less; 0: default (64 MiB). */
 	uint64_t buf_bytes;
 	/* How long to look for more work before sleeping, us (spin.c); 0: not at all. */
@@ -102,6 +102,8 @@ int gw_cores_start(void);
 void gw_cores_fini(void);
 
 unsigned gw_ncores(void);
+/* The engine that runs, by its name. */
+const char *gw_cores_engine(void);
 struct gw_core *gw_core_at(unsigned id);
 /* The core of the calling thread, NULL on any other thread (control, main). */
 struct gw_core *gw_core_self(void);

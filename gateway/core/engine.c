@@ -28,7 +28,7 @@ gw_engine_reap(struct gw_core *core)
 		gw_list_splice_tail(&ended, &e->ended);
 		while ((op = gw_list_first(&ended, struct gw_op, node))) {
 			gw_list_del(&op->node);
-			gw_engine_finish(e, op, -ECANCELED);
+			gw_engine_finish(e, op, op->res);
 		}
 	}
 	e->ops->reap(core);
@@ -112,8 +112,16 @@ gw_cancel(struct gw_core *core, struct gw_op *op)
 	op->ending = true;
 	if (op->node.next) {
 		gw_list_del(&op->node);
+		op->res = -ECANCELED;
 		gw_list_add_tail(&core->eng->ended, &op->node);
 		return;
 	}
 	core->eng->ops->cancel(core, op);
+}
+
+void
+gw_forget_fd(struct gw_core *core, int fd)
+{
+	if (core->eng->ops->forget)
+		core->eng->ops->forget(core, fd);
 }

@@ -7,7 +7,8 @@
  * gw_op is zeroed before its first use. Sockets are blocking ones (no O_NONBLOCK), or the result is
  * -EAGAIN.
  *
- * Two engines implement this: io_uring (engine_uring.c) and, later, epoll with libaio.
+ * Two engines implement this: io_uring (engine_uring.c), and epoll with kernel AIO for where
+ * io_uring is forbidden (engine_epoll.c).
  */
 #ifndef GW_CORE_ENGINE_H
 #define GW_CORE_ENGINE_H
@@ -24,12 +25,26 @@ struct gw_chunk;
 struct gw_op {
 	void (*done)(struct gw_op *op, int res);
 	struct gw_chunk *chunk; /* result of gw_recv_chunk(), one reference, the owner's to put */
-	struct gw_list node;	/* private: waiting for a chunk */
+	union {
+		struct gw_list node; /* private: waiting in a list of the engine */
+		struct gw_msg msg;   /* private: coming back from another thread */
+	};
 	int fd;			/* private */
-	uint32_t len;		/* private */
+	uint32_t len;		/* private: bytes, or entries of an iovec */
 	bool busy;		/* private: given to the engine */
-	bool ending;		/* private: gw_cancel() was called */
+	bool ending;		/* private: gw_cancel() was called, or comes too late */
 	uint8_t tag;		/* private: the kind of operation */
+	union {
+		int flags; /* private: of the system call */
+		int res;   /* private: what to tell done() */
+	};
+	union {
+		void *buf;
+		const struct msghdr *msghdr;
+		const struct iovec *iov;
+		uint64_t range;
+	} at;			/* private */
+	uint64_t off;		/* private */
 };
 
 /*
@@ -82,6 +97,13 @@ void gw_fallocate(struct gw_core *core, struct gw_op *op, int fd, int mode, uint
 		  uint64_t len);
 /* One-shot poll for `events` (POLLIN ...); res: the events that came. */
 void gw_poll(struct gw_core *core, struct gw_op *op, int fd, unsigned events);
+
+/*
+ * `fd` is about to be closed; nothing that this core was asked to do with it is under way. Each core
+ * that has used a descriptor is told before, so that it does not take the next one of that number
+ * for it.
+ */
+void gw_forget_fd(struct gw_core *core, int fd);
 
 /* Asks to end `op` early. done() still comes, with -ECANCELED or with what had happened already. */
 void gw_cancel(struct gw_core *core, struct gw_op *op);

@@ -55,9 +55,11 @@ struct gw_engine_ops {
 	void (*poll)(struct gw_core *core, struct gw_op *op, int fd, unsigned events);
 	/* Only for an operation that is in no list. */
 	void (*cancel)(struct gw_core *core, struct gw_op *op);
+	/* NULL: it remembers nothing of descriptors. */
+	void (*forget)(struct gw_core *core, int fd);
 };
 
-extern const struct gw_engine_ops gw_engine_uring;
+extern const struct gw_engine_ops gw_engine_uring, gw_engine_epoll;
 
 /* What all engines have; the first member of each. */
 struct gw_engine {
@@ -65,7 +67,7 @@ struct gw_engine {
 	struct gw_core *core;
 	bool eager;              /* since the last submission a file operation was prepared */
 	struct gw_list starving; /* receives that wait for a chunk */
-	struct gw_list ended;    /* cancelled while they were in a list */
+	struct gw_list ended;    /* with their results, for the next reap */
 	struct gw_chunks chunks;
 };
 

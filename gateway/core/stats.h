@@ -13,7 +13,7 @@
 	X(turns, "turns of the loop")                                                              \
 	X(busy_ns, "time not asleep, ns")                                                          \
 	X(slow_turns, "turns longer than 10 ms")                                                   \
-	X(enters, "io_uring_enter calls")                                                          \
+	X(enters, "calls of io_uring_enter, or of epoll_wait and io_submit")                    \
 	X(completions, "operations completed")                                                     \
 	X(messages, "messages received")                                                           \
 	X(buf_waits, "times a buffer was not to be had")                                           \

@@ -259,4 +259,4 @@ START_TEST(test_file_direct)
 }
 END_TEST
 
-SUITE("backend/cores", test_mem, test_file, test_file_sync, test_file_direct)
+CORES_SUITE("backend/cores", test_mem, test_file, test_file_sync, test_file_direct)

@@ -365,7 +365,8 @@ START_TEST(test_stream)
 }
 END_TEST
 
-SUITE("chunk", test_length_is_limited, test_no_limit_is_a_chunk_full,
-      test_idle_connections_hold_nothing, test_end_of_stream_holds_nothing,
-      test_error_holds_nothing, test_exhaustion_and_recovery, test_low_when_all_are_lent,
-      test_references, test_cancel_while_waiting_for_a_chunk, test_cancel_while_idle, test_stream)
+CORES_SUITE("chunk", test_length_is_limited, test_no_limit_is_a_chunk_full,
+	    test_idle_connections_hold_nothing, test_end_of_stream_holds_nothing,
+	    test_error_holds_nothing, test_exhaustion_and_recovery, test_low_when_all_are_lent,
+	    test_references, test_cancel_while_waiting_for_a_chunk, test_cancel_while_idle,
+	    test_stream)

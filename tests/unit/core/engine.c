@@ -440,7 +440,7 @@ START_TEST(test_ten_thousand_at_once)
 }
 END_TEST
 
-SUITE("engine", test_send_and_receive, test_send_to_closed_peer_is_an_error_not_a_signal,
-      test_accept_on_loopback, test_poll, test_cancel_what_waits_in_the_kernel,
-      test_cancel_what_was_just_prepared, test_file_one_piece, test_file_many_pieces,
-      test_file_error, test_file_foreign_memory, test_ten_thousand_at_once)
+CORES_SUITE("engine", test_send_and_receive, test_send_to_closed_peer_is_an_error_not_a_signal,
+	    test_accept_on_loopback, test_poll, test_cancel_what_waits_in_the_kernel,
+	    test_cancel_what_was_just_prepared, test_file_one_piece, test_file_many_pieces,
+	    test_file_error, test_file_foreign_memory, test_ten_thousand_at_once)

@@ -154,4 +154,4 @@ START_TEST(test_cached_read_is_answered_in_its_turn)
 }
 END_TEST
 
-SUITE("hook", test_phases, test_budget, test_cached_read_is_answered_in_its_turn)
+CORES_SUITE("hook", test_phases, test_budget, test_cached_read_is_answered_in_its_turn)

@@ -38,7 +38,7 @@ END_TEST
 
 START_TEST(test_never_started)
 {
-	struct gw_core_conf conf = {.buf_bytes = 1, .chunks = 4};
+	struct gw_core_conf conf = {.engine = cores_engine, .buf_bytes = 1, .chunks = 4};
 	char err[256];
 
 	ck_assert_int_eq(gw_cores_init(&conf, err, sizeof(err)), 0);
@@ -139,5 +139,5 @@ START_TEST(test_stop_with_something_in_flight)
 }
 END_TEST
 
-SUITE("life", test_again_and_again, test_never_started, test_wrong_configurations,
-      test_name_and_pin, test_stop_with_something_in_flight)
+CORES_SUITE("life", test_again_and_again, test_never_started, test_wrong_configurations,
+	    test_name_and_pin, test_stop_with_something_in_flight)

@@ -89,6 +89,8 @@ START_TEST(test_order_of_each_sender)
 	pthread_t thread[SENDERS];
 
 	sem_init(&all_received, 0, 0);
+	memset(expected, 0, sizeof(expected));
+	received = 0;
 	cores_start(1, 1, 4);
 	for (unsigned s = 0; s < SENDERS; s++) {
 		for (unsigned i = 0; i < LETTERS; i++)
@@ -122,4 +124,4 @@ START_TEST(test_each_message_wakes)
 }
 END_TEST
 
-SUITE("message", test_many_cores, test_order_of_each_sender, test_each_message_wakes)
+CORES_SUITE("message", test_many_cores, test_order_of_each_sender, test_each_message_wakes)

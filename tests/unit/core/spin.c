@@ -51,7 +51,8 @@ count(struct gw_core *on, void *arg)
 /* Some messages meet a core that looks, some one that sleeps or is about to. */
 START_TEST(test_messages_are_heard)
 {
-	struct gw_core_conf conf = {.buf_bytes = 1, .chunks = 4, .poll_us = 20};
+	struct gw_core_conf conf = {
+	    .engine = cores_engine, .buf_bytes = 1, .chunks = 4, .poll_us = 20};
 	char err[256] = "";
 	unsigned n = 0;
 
@@ -64,5 +65,5 @@ START_TEST(test_messages_are_heard)
 }
 END_TEST
 
-SUITE("spin", test_gives_up_by_halves, test_short_sleep_brings_it_back, test_off_stays_off,
-      test_messages_are_heard)
+CORES_SUITE("spin", test_gives_up_by_halves, test_short_sleep_brings_it_back, test_off_stays_off,
+	    test_messages_are_heard)

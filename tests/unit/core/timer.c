@@ -65,4 +65,4 @@ START_TEST(test_idle_loop_does_not_tick)
 }
 END_TEST
 
-SUITE("timer", test_never_early, test_idle_loop_does_not_tick)
+CORES_SUITE("timer", test_never_early, test_idle_loop_does_not_tick)

@@ -143,6 +143,8 @@ start_tours(struct gw_core *core, void *arg)
 START_TEST(test_order_and_home)
 {
 	sem_init(&all_done, 0, 0);
+	memset(seen, 0, sizeof(seen));
+	ndone = 0;
 	cores_start(4, 1, 4);
 	gw_run_sync(gw_core_at(2), start_tours, NULL);
 	sem_wait_whole(&all_done);
@@ -152,4 +154,4 @@ START_TEST(test_order_and_home)
 }
 END_TEST
 
-SUITE("tour", test_every_number_of_cores, test_visits_that_wait, test_order_and_home)
+CORES_SUITE("tour", test_every_number_of_cores, test_visits_that_wait, test_order_and_home)

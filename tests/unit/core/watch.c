@@ -61,4 +61,4 @@ START_TEST(test_sleepers_are_alive)
 }
 END_TEST
 
-SUITE("watch", test_a_blocked_core_is_noticed, test_sleepers_are_alive)
+CORES_SUITE("watch", test_a_blocked_core_is_noticed, test_sleepers_are_alive)

@@ -332,6 +332,13 @@ gw_cancel(struct gw_core *core, struct gw_op *op)
 	}
 }
 
+void
+gw_forget_fd(struct gw_core *core, int fd)
+{
+	(void)core;
+	(void)fd;
+}
+
 /* --- model, login, text --- */
 
 const struct gw_target *

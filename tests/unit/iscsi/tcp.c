@@ -257,10 +257,24 @@ client(void *arg)
 	return (void *)good;
 }
 
+static const char *engine; /* of the tests that run now */
+
+static void
+on_uring(void)
+{
+	engine = "uring";
+}
+
+static void
+on_epoll(void)
+{
+	engine = "epoll";
+}
+
 static void
 start(void)
 {
-	struct gw_core_conf conf = {.cores = "0,0"};
+	struct gw_core_conf conf = {.cores = "0,0", .engine = engine};
 	char err[256] = "";
 	struct sockaddr_in in = {.sin_family = AF_INET};
 	socklen_t len = sizeof(in);
@@ -360,15 +374,19 @@ int
 main(void)
 {
 	Suite *s = suite_create("iscsi/tcp");
-	TCase *t = tcase_create("tcp");
 	SRunner *r;
 	int failed;
 
-	tcase_set_timeout(t, 120);
-	tcase_add_test(t, many_sessions);
-	tcase_add_test(t, reinstated_across_cores);
-	tcase_add_test(t, port_in_use);
-	suite_add_tcase(s, t);
+	for (int i = 0; i < 2; i++) {
+		TCase *t = tcase_create(i ? "epoll" : "uring");
+
+		tcase_set_timeout(t, 120);
+		tcase_add_checked_fixture(t, i ? on_epoll : on_uring, NULL);
+		tcase_add_test(t, many_sessions);
+		tcase_add_test(t, reinstated_across_cores);
+		tcase_add_test(t, port_in_use);
+		suite_add_tcase(s, t);
+	}
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
