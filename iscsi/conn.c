@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -40,10 +41,14 @@ struct iscsi_conn *
 iscsi_conn_new(struct gw_core *home, int fd, const struct sockaddr_storage *peer,
 	       const struct sockaddr_storage *local)
 {
-	struct iscsi_conn *c = calloc(1, sizeof(*c));
+	struct iscsi_conn *c;
 
+	/* Whole cache lines: its neighbours may be another core's. */
+	c = aligned_alloc(GW_CACHELINE, gw_round_up(sizeof(*c), GW_CACHELINE));
 	if (!c)
 		return NULL;
+	memset(c, 0, sizeof(*c));
+	c->placed = true;
 	c->core = home;
 	c->fd = fd;
 	c->state = ISCSI_S1_FREE;
@@ -172,6 +177,14 @@ iscsi_conn_start(struct iscsi_conn *c)
 	iscsi_rx_start(c);
 }
 
+void
+iscsi_conn_unplace(struct iscsi_conn *c)
+{
+	if (c->placed)
+		gw_unplace(c->core);
+	c->placed = false;
+}
+
 bool
 iscsi_conn_event(struct iscsi_conn *c, enum iscsi_ev ev)
 {
@@ -194,6 +207,7 @@ iscsi_conn_end(struct iscsi_conn *c, const char *why)
 		return;
 	c->dying = true;
 	c->why = why;
+	iscsi_conn_unplace(c);
 	if (c->state != ISCSI_S1_FREE)
 		(void)iscsi_conn_event(c, ISCSI_EV_LOST);
 	gw_timer_stop(&c->login_timer);
@@ -290,7 +304,6 @@ conn_free(struct iscsi_conn *c)
 	if (tc->nconn == 0)
 		gw_timer_stop(&tc->famine);
 	gw_stat_add(c->core->stats->conns_live, -1ull);
-	gw_unplace(c->core);
 	free(c);
 }
 

@@ -179,6 +179,7 @@ struct iscsi_conn {
 	bool discovery;
 	bool hdig, ddig;
 	bool dying, down; /* condemned; its descriptor is closed */
+	bool placed;      /* counts where connections are placed: not dying, not for discovery */
 	bool heard;       /* something came since the last tick */
 	uint32_t stat_sn;
 	struct iscsi_window win;
@@ -216,7 +217,6 @@ struct iscsi_conn {
 
 	struct gw_hook close_hook;
 	struct gw_list node; /* tc->conns */
-	struct gw_msg msg;   /* from the listener's core to the home */
 	struct sockaddr_storage peer, local;
 	char peer_text[80];
 };
@@ -229,12 +229,13 @@ struct iscsi_slot {
 /* --- conn.c: life ------------------------------------------------------------------------------
  */
 
-/* Any core: a connection for fd, to be sent to `home`; NULL without memory (fd stays the caller's).
- */
+/* Home core: a connection for fd; NULL without memory (fd stays the caller's). */
 struct iscsi_conn *iscsi_conn_new(struct gw_core *home, int fd, const struct sockaddr_storage *peer,
 				  const struct sockaddr_storage *local);
 /* Home core: begins to serve. */
 void iscsi_conn_start(struct iscsi_conn *c);
+/* It is no load to reckon with any more: new connections are placed without regard to it. */
+void iscsi_conn_unplace(struct iscsi_conn *c);
 
 /* Condemns the connection; `why` is a string constant for the log. Cleans up later, from the loop.
  */

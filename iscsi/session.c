@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "gateway/base/bug.h"
@@ -257,10 +258,12 @@ hash_size(uint32_t depth)
 struct iscsi_session *
 iscsi_session_new(struct iscsi_conn *c, const struct iscsi_login *l, uint32_t depth)
 {
-	struct iscsi_session *s = calloc(1, sizeof(*s));
+	struct iscsi_session *s;
 
+	s = aligned_alloc(GW_CACHELINE, gw_round_up(sizeof(*s), GW_CACHELINE));
 	if (!s)
 		return NULL;
+	memset(s, 0, sizeof(*s));
 	s->hash_mask = hash_size(depth) - 1;
 	s->hash = calloc(s->hash_mask + 1, sizeof(*s->hash));
 	if (!s->hash) {

@@ -86,14 +86,6 @@ shed_discovery(struct tcp_core *tc)
 		iscsi_conn_end(old, "too many connections, and it is for discovery alone");
 }
 
-static void
-conn_arrives(struct gw_core *on, struct gw_msg *msg)
-{
-	shed(on->slot[GW_SLOT_TCP]);
-	shed_discovery(on->slot[GW_SLOT_TCP]);
-	iscsi_conn_start(gw_container(msg, struct iscsi_conn, msg));
-}
-
 static struct iscsi_conn *
 conn_for(struct gw_core *home, int fd)
 {
@@ -107,24 +99,49 @@ conn_for(struct gw_core *home, int fd)
 	return iscsi_conn_new(home, fd, &peer, &local);
 }
 
+/* A descriptor on its way to its core, where the connection's memory is to be. */
+struct arrival {
+	struct gw_msg msg;
+	int fd;
+};
+
+static void
+arrives(struct gw_core *on, struct gw_msg *msg)
+{
+	struct arrival *a = gw_container(msg, struct arrival, msg);
+	struct iscsi_conn *c;
+	int fd = a->fd;
+
+	free(a);
+	shed(on->slot[GW_SLOT_TCP]);
+	shed_discovery(on->slot[GW_SLOT_TCP]);
+	c = conn_for(on, fd);
+	if (c) {
+		iscsi_conn_start(c);
+	} else {
+		close(fd);
+		gw_unplace(on);
+	}
+}
+
 static void
 hand_over(int fd)
 {
-	struct gw_core *home = gw_place();
-	struct iscsi_conn *c = NULL;
+	struct arrival *a = NULL;
+	struct gw_core *home;
 
 	if (tcp_conns() < CONNS_MAX)
-		c = conn_for(home, fd);
+		a = malloc(sizeof(*a));
 	else
 		gw_log_limited(GW_LOG_WARN, "connection refused: %u are open. max=%u", CONNS_MAX,
 			       CONNS_MAX);
-	if (!c) {
+	if (!a) {
 		close(fd);
-		gw_unplace(home);
 		return;
 	}
-	c->msg.fn = conn_arrives;
-	gw_send(home, &c->msg);
+	home = gw_place();
+	*a = (struct arrival){.msg.fn = arrives, .fd = fd};
+	gw_send(home, &a->msg);
 }
 
 static void

@@ -196,7 +196,9 @@ full_feature(struct iscsi_conn *c)
 	gw_timer_start(c->core, &c->tick, iscsi_conn_tick_ms(c));
 	tcp_core_sessions(c->tc, 1);
 	gw_stat_add(c->core->stats->logins, 1);
-	if (!l->discovery)
+	if (l->discovery)
+		iscsi_conn_unplace(c);
+	else
 		gw_log_limited(
 		    GW_LOG_INFO, "session opened: peer=%s initiator=%s target=%s tsih=%u core=%u",
 		    c->peer_text, l->initiator, l->target_name, c->sess->nexus.tsih, c->core->id);

@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "gateway/base/log.h"
+#include "gateway/core/usage.h"
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
 
@@ -90,13 +90,13 @@ core_free(struct tcp_core *tc)
 	gw_pool_fini(&tc->ctls);
 	gw_pool_fini(&tc->batches);
 	gw_pool_fini(&tc->logins);
-	free(tc);
+	gw_local_free(tc, sizeof(*tc));
 }
 
 static struct tcp_core *
 core_new(struct gw_core *core)
 {
-	struct tcp_core *tc = calloc(1, sizeof(*tc));
+	struct tcp_core *tc = gw_local_alloc(core->node, sizeof(*tc));
 
 	if (!tc)
 		return NULL;
@@ -117,6 +117,27 @@ core_new(struct gw_core *core)
 	return tc;
 }
 
+#define POOL_USAGE(pool)                                                                           \
+	static struct gw_usage pool##_usage(struct gw_core *core)                                  \
+	{                                                                                          \
+		const struct tcp_core *tc = core->slot[GW_SLOT_TCP];                               \
+		return (struct gw_usage){tc->pool.total - tc->pool.nfree, tc->pool.total};         \
+	}
+
+POOL_USAGE(tasks)
+POOL_USAGE(ctls)
+POOL_USAGE(batches)
+POOL_USAGE(logins)
+
+static void
+usages(void)
+{
+	gw_usage_add("tasks", tasks_usage);
+	gw_usage_add("control_pdus", ctls_usage);
+	gw_usage_add("batches", batches_usage);
+	gw_usage_add("logins", logins_usage);
+}
+
 int
 tcp_init(void)
 {
@@ -133,6 +154,7 @@ tcp_init(void)
 			return -ENOMEM;
 		}
 	}
+	usages();
 	return 0;
 }
 

@@ -54,6 +54,7 @@ scsi_nexus_open(struct gw_nexus *n)
 	gw_list_init(&n->cmds);
 	gw_hook_init(&n->close_hook, leave);
 	gw_list_add_tail(&scsi_core_of(n->core)->nexuses, &n->node);
+	gw_stat_add(n->core->stats->sessions, 1);
 	return 0;
 }
 
@@ -204,6 +205,7 @@ left(struct gw_tour *t)
 	struct gw_nexus *n = gw_container(t, struct gw_nexus, tour);
 
 	gw_list_del(&n->node);
+	gw_stat_add(n->core->stats->sessions, -1ull);
 	free(n->itl);
 	free(n->leave);
 	n->itl = NULL;

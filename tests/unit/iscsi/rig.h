@@ -20,6 +20,7 @@
 
 #include "gateway/base/crc32c.h"
 #include "gateway/base/log.h"
+#include "gateway/core/usage.h"
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
 #include "iscsi/tcp_xport.h"
@@ -219,6 +220,23 @@ gw_buf_put(struct gw_core *core, struct gw_sg *sg)
 	rig.buf_back = true;
 	sg->n = 0;
 	sg->len = 0;
+}
+
+void *
+gw_local_alloc(int node, size_t size)
+{
+	return calloc(1, size);
+}
+
+void
+gw_local_free(void *p, size_t size)
+{
+	free(p);
+}
+
+void
+gw_usage_add(const char *name, gw_usage_fn *fn)
+{
 }
 
 uint64_t
