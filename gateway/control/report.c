@@ -11,6 +11,7 @@
 #include "gateway/base/str.h"
 #include "gateway/control/member.h"
 #include "gateway/control/rpc.h"
+#include "gateway/core/usage.h"
 
 #define ROWS_FIRST 64
 
@@ -272,24 +273,80 @@ report_degraded(struct rpc_env *env, json_t *params, struct rpc_err *err)
 	return json_pack("{s:o}", "degraded", list);
 }
 
-/* --- counters --- */
+/* --- cores --- */
+
+struct core_rows {
+	struct gw_tour tour;
+	struct core_row {
+		uint64_t up_ns;
+		uint32_t placed, busy;
+		struct gw_usage usage[GW_USAGES_MAX];
+	} row[GW_CORES_MAX];
+};
+
+static void
+core_visit(struct gw_core *core, struct gw_tour *tour)
+{
+	struct core_rows *rows = gw_container(tour, struct core_rows, tour);
+	struct core_row *r = &rows->row[core->id];
+
+	r->up_ns = core->now - core->born;
+	r->busy = gw_core_busy(core, core->now);
+	r->placed = atomic_load_explicit(&core->load, memory_order_relaxed);
+	for (unsigned i = 0; i < gw_usages(); i++)
+		r->usage[i] = gw_usage_get(core, i);
+	gw_tour_next(tour);
+}
+
+static json_t *
+usage_json(const struct core_row *r)
+{
+	json_t *o = json_object();
+
+	for (unsigned i = 0; i < gw_usages(); i++)
+		json_object_set_new(o, gw_usage_name(i),
+				    json_pack("{s:I,s:I}", "used", (json_int_t)r->usage[i].used,
+					      "total", (json_int_t)r->usage[i].total));
+	return o;
+}
+
+static json_t *
+counters_json(const struct gw_core *core)
+{
+	json_t *o = json_object();
+
+#define X(name, what) \
+	json_object_set_new(o, #name, json_integer((json_int_t)gw_stat_get(core->stats->name)));
+	GW_CORE_STATS(X)
+#undef X
+	return o;
+}
+
+static json_t *
+core_json(const struct gw_core *core, const struct core_row *r)
+{
+	json_t *o = json_pack("{s:i,s:i,s:i,s:I,s:i,s:i}", "id", (int)core->id, "cpu", core->cpu,
+			      "node", core->node, "up_ns", (json_int_t)r->up_ns, "busy",
+			      (int)r->busy, "placed", (int)r->placed);
+
+	json_object_set_new(o, "usage", usage_json(r));
+	json_object_set_new(o, "counters", counters_json(core));
+	return o;
+}
 
 json_t *
 report_stats(struct rpc_env *env, json_t *params, struct rpc_err *err)
 {
-	json_t *cores = json_array();
+	struct core_rows *rows = calloc(1, sizeof(*rows));
+	json_t *cores;
 
-	for (unsigned i = 0; i < gw_ncores(); i++) {
-		const struct gw_core *core = gw_core_at(i);
-		json_t *c = json_object();
-
-#define X(name, what) \
-	json_object_set_new(c, #name, json_integer((json_int_t)gw_stat_get(core->stats->name)));
-		GW_CORE_STATS(X)
-#undef X
-		json_array_append_new(cores, json_pack("{s:i,s:i,s:o}", "id", (int)core->id, "cpu",
-						       core->cpu, "counters", c));
-	}
+	if (!rows)
+		return NULL;
+	gw_tour_sync(&rows->tour, core_visit);
+	cores = json_array();
+	for (unsigned i = 0; i < gw_ncores(); i++)
+		json_array_append_new(cores, core_json(gw_core_at(i), &rows->row[i]));
+	free(rows);
 	return json_pack("{s:o,s:I}", "cores", cores, "never",
 			 (json_int_t)atomic_load(&gw_never_count));
 }
