@@ -48,10 +48,11 @@ $(TOOL_BIN): $(B)/tests/lib/%: $(B)/obj/tests/lib/%.o
 	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -liscsi
 
 # The load generator and the measure of `make bench`: tests/bench/NAME*.c are one program each.
-BENCH_BIN := $(B)/tests/bench/lean $(B)/tests/bench/limit
+BENCH_BIN := $(B)/tests/bench/lean $(B)/tests/bench/limit $(B)/tests/bench/sessions
 bench_objs = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/bench/$(1)*.c))
 $(B)/tests/bench/lean: $(call bench_objs,lean)
 $(B)/tests/bench/limit: $(call bench_objs,limit)
+$(B)/tests/bench/sessions: $(call bench_objs,sessions)
 $(BENCH_BIN): $(call lib,gateway/base)
 	@mkdir -p $(@D)
 	$(call say,LINK)
@@ -102,6 +103,6 @@ run: all
 
 unit: $(UNIT_BIN)
 replay: $(REPLAY_BIN)
-tools: $(TOOL_BIN)
+tools: $(TOOL_BIN) $(B)/tests/bench/sessions
 bench-tools: $(BENCH_BIN)
 .PHONY: check lint check-unit check-conform check-vm check-boot fuzz fuzz-one run unit replay tools bench-tools
