@@ -23,6 +23,7 @@ enum {
 	OP_REMOVABLE = 1 << 9, /* only with removable medium */
 	OP_BLOCKS = 1 << 10,   /* moves nblk blocks */
 	OP_ZERO_256 = 1 << 11, /* a transfer length of 0 means 256 blocks */
+	OP_ATOMIC = 1 << 12,   /* only where the device promises atomic writes */
 };
 
 /* How a command stands to reservations of others (SPC-4 5.13.1, table of allowed commands). */
@@ -70,6 +71,7 @@ bool scsi_op_has(const struct scsi_op *op, const struct scsi_view *v);
 bool scsi_caw_prep(struct gw_cmd *cmd);
 bool scsi_verify_prep(struct gw_cmd *cmd);
 bool scsi_write_same_prep(struct gw_cmd *cmd);
+bool scsi_write_atomic_prep(struct gw_cmd *cmd);
 bool scsi_report_luns_prep(struct gw_cmd *cmd);
 
 void scsi_exec_tur(struct gw_cmd *cmd);
@@ -87,6 +89,7 @@ void scsi_exec_verify(struct gw_cmd *cmd);
 void scsi_exec_flush(struct gw_cmd *cmd);
 void scsi_exec_unmap(struct gw_cmd *cmd);
 void scsi_exec_write_same(struct gw_cmd *cmd);
+void scsi_exec_write_atomic(struct gw_cmd *cmd);
 void scsi_exec_start_stop(struct gw_cmd *cmd);
 void scsi_exec_prevent(struct gw_cmd *cmd);
 void scsi_exec_reserve(struct gw_cmd *cmd);

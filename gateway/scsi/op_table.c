@@ -129,6 +129,12 @@ const struct scsi_op scsi_ops[] = {
 	 .seconds = 120,
 	 .usage = {OP, 0x19, B8, B4, 0, CT}, .prep = scsi_write_same_prep,
 	 .exec = scsi_exec_write_same, .name = "WRITE SAME(16)"},
+	{.opcode = 0x9c, .cdb_len = 16, .dir = GW_DIR_OUT,
+	 .flags = DATA | OP_BLOCKS | OP_WRITES | OP_ATOMIC,
+	 .lba_at = 2, .lba_sz = 8, .nblk_at = 12, .nblk_sz = 2, .res_class = RES_WRITE,
+	 .seconds = 30,
+	 .usage = {OP, 0x18, B8, 0, 0, B2, 0, CT}, .prep = scsi_write_atomic_prep,
+	 .exec = scsi_exec_write_atomic, .name = "WRITE ATOMIC(16)"},
 	{.opcode = 0x9e, .sa = 0x10, .cdb_len = 16, .dir = GW_DIR_IN, .flags = DATA | OP_SA,
 	 .len_at = 10, .len_sz = 4, .in_max = 32, .res_class = RES_QUERY, .seconds = 10,
 	 .usage = {OP, 0x1f, 0, 0, 0, 0, 0, 0, 0, 0, B4, 0, CT},
@@ -182,7 +188,7 @@ scsi_op_has(const struct scsi_op *op, const struct scsi_view *v)
 		return true;
 	if (!(op->flags & (v->conf.kind == SCSI_KIND_DISK ? OP_DISK : OP_CTL)))
 		return false;
-	if ((op->flags & OP_THIN) && !v->lbpme)
+	if (((op->flags & OP_THIN) && !v->lbpme) || ((op->flags & OP_ATOMIC) && !v->atomic_max))
 		return false;
 	return !(op->flags & OP_REMOVABLE) || v->conf.removable;
 }

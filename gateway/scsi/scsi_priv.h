@@ -77,6 +77,8 @@ struct scsi_view {
 	bool wce, d_sense, swp; /* current mode parameters */
 	bool lbpme, lbprz;
 	uint32_t unmap_blocks; /* granularity */
+	uint32_t atomic_max;   /* blocks of one WRITE ATOMIC, 0: not offered */
+	uint32_t atomic_align, atomic_gran, atomic_boundary; /* blocks; boundary 0: none */
 };
 
 /* An LU on one core; home: that core. Counters are read by anyone. */
@@ -325,6 +327,9 @@ scsi_caw_max(uint8_t shift)
 }
 int scsi_works_init(struct scsi_core *sc);
 void scsi_works_fini(struct scsi_core *sc);
+
+/* What the device promises of WRITE ATOMIC, in blocks. */
+void scsi_atomic_derive(struct scsi_view *v);
 
 /* VPD and INQUIRY. */
 

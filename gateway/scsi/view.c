@@ -59,6 +59,7 @@ scsi_view_derive(struct scsi_view *v, uint64_t bytes)
 	v->conf.readonly |= v->dev && v->dev->ro;
 	if (!v->dev || !v->dev->volatile_cache)
 		v->wce = false;
+	scsi_atomic_derive(v);
 	v->medium = medium_of(v);
 }
 

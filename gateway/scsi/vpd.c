@@ -98,6 +98,10 @@ fill_limits(const struct gw_cmd *cmd, uint8_t *b)
 		gw_put_be32(b + 28, 0x80000000); /* UGAVALID, alignment 0 */
 	}
 	gw_put_be64(b + 32, SCSI_WS_BLOCKS_MAX);
+	/* Without boundaries: one WRITE ATOMIC is one atomic write. 0: no restriction. */
+	gw_put_be32(b + 40, v->atomic_max);
+	gw_put_be32(b + 44, v->atomic_align > 1 ? v->atomic_align : 0);
+	gw_put_be32(b + 48, v->atomic_gran > 1 ? v->atomic_gran : 0);
 	return 0x3c;
 }
 

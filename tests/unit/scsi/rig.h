@@ -231,6 +231,14 @@ be_submit(struct be_chan *chan, struct be_io *io)
 	BUG((io->op == BE_READ || io->op == BE_WRITE) && (sum != io->len || !sum));
 	io->chan = chan;
 	chan->inflight++;
+	if (io->flags & BE_ATOMIC) {
+		const struct be_dev *dev = chan->dev;
+
+		BUG(io->op != BE_WRITE || io->len > dev->atomic_max);
+		BUG(io->off % dev->atomic_align || io->len % dev->atomic_gran);
+		BUG(dev->atomic_boundary && io->off / dev->atomic_boundary !=
+						(io->off + io->len - 1) / dev->atomic_boundary);
+	}
 	rig.submitted[io->op]++;
 	rig.last_flags = io->flags;
 	rig.largest = GW_MAX(rig.largest, io->len);
@@ -294,6 +302,8 @@ rig_dev_new(uint64_t bytes, bool with_memory)
 	d->dev.unmap_align = 4096;
 	d->dev.unmap_zeroes = true;
 	d->dev.volatile_cache = true;
+	d->dev.atomic_max = 65536;
+	d->dev.atomic_align = d->dev.atomic_gran = 1;
 	if (with_memory)
 		d->mem = calloc(1, bytes);
 	return &d->dev;
