@@ -54,6 +54,8 @@ void scsi_lu_free(struct scsi_lu *lu);
 void scsi_lus_free(struct scsi_lu *const *lus, size_t n);
 /* The backing store's size has changed: new capacity for all, 2A/09 on every nexus. */
 void scsi_lu_resize(struct scsi_lu *lu, uint64_t bytes);
+/* About once a second: what a sanitize operation needs the control thread for; may block for seconds. */
+void scsi_lu_tick(struct scsi_lu *lu);
 
 const struct scsi_lu_conf *scsi_lu_conf(const struct scsi_lu *lu);
 struct be_dev *scsi_lu_dev(const struct scsi_lu *lu);

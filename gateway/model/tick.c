@@ -153,7 +153,14 @@ watch_sizes(void)
 void
 gw_conf_tick(void)
 {
+	const struct gw_index *luns = &gw_conf_now.state.lun;
+
 	watch_sizes();
+	for (uint32_t i = 0; i < luns->n; i++) {
+		const struct m_lun *l = luns->at[i];
+
+		scsi_lu_tick(l->lu);
+	}
 	grave_sweep();
 	if (gw_conf_now.ndegraded && ++gw_conf_now.tick % RETRY_TICKS == 0)
 		retry_all();

@@ -106,16 +106,22 @@ scsi_fail(struct gw_cmd *cmd, uint32_t sense)
 	gw_cmd_complete(cmd);
 }
 
-static bool
-open_chan(struct gw_cmd *cmd, struct be_dev *dev)
+bool
+scsi_chan_open(struct scsi_lu_core *luc, struct be_dev *dev)
 {
-	struct scsi_lu_core *luc = cmd->luc;
-
 	if (luc->chan)
 		return true;
 	if (!be_chan_open(dev, scsi_luc_core(luc), &luc->chan))
 		return true;
 	luc->chan = NULL;
+	return false;
+}
+
+static bool
+open_chan(struct gw_cmd *cmd, struct be_dev *dev)
+{
+	if (scsi_chan_open(cmd->luc, dev))
+		return true;
 	cmd->status = SAM_BUSY;
 	return false;
 }

@@ -106,7 +106,7 @@ check_state(struct gw_cmd *cmd)
 	if (!cmd->lu)
 		return true;
 	v = scsi_view_of(cmd);
-	if ((cmd->op->flags & OP_MEDIUM) && !scsi_check_medium(cmd))
+	if (!(cmd->op->flags & OP_MEDIUM ? scsi_check_medium(cmd) : scsi_check_sanitize(cmd)))
 		return false;
 	if (cmd->op->flags & OP_WRITES) {
 		if (v->conf.readonly)

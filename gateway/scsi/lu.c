@@ -162,7 +162,7 @@ take_conf(struct scsi_view *next, const struct scsi_lu_conf *conf, bool new_dev)
 static bool
 is_swap(const struct scsi_view *v)
 {
-	return v->swap || v->medium == MEDIUM_READY;
+	return v->swap || v->medium == MEDIUM_READY || v->sanitize;
 }
 
 static bool
@@ -172,6 +172,8 @@ edit_update(struct scsi_change *ch, struct scsi_view *next)
 	bool new_dev = next->dev != u->dev;
 
 	next->dev = u->dev;
+	if (!u->dev)
+		scsi_sanitize_no_dev(next, !new_dev && !u->swapping && !u->conf->gone);
 	if (u->swapping && !u->dev && !u->conf->gone && is_swap(next)) {
 		next->swap = true;
 		scsi_view_derive(next, 0);

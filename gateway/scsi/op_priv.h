@@ -24,6 +24,9 @@ enum {
 	OP_BLOCKS = 1 << 10,   /* moves nblk blocks */
 	OP_ZERO_256 = 1 << 11, /* a transfer length of 0 means 256 blocks */
 	OP_ATOMIC = 1 << 12,   /* only where the device promises atomic writes */
+	OP_ERASE = 1 << 13,    /* only where BLOCK ERASE is possible ... */
+	OP_CRYPTO = 1 << 14,   /* ... or CRYPTOGRAPHIC ERASE */
+	OP_SANITIZE = 1 << 15, /* runs while a sanitize operation does or has failed */
 };
 
 /* How a command stands to reservations of others (SPC-4 5.13.1, table of allowed commands). */
@@ -72,6 +75,7 @@ bool scsi_caw_prep(struct gw_cmd *cmd);
 bool scsi_verify_prep(struct gw_cmd *cmd);
 bool scsi_write_same_prep(struct gw_cmd *cmd);
 bool scsi_write_atomic_prep(struct gw_cmd *cmd);
+bool scsi_sanitize_prep(struct gw_cmd *cmd);
 bool scsi_report_luns_prep(struct gw_cmd *cmd);
 
 void scsi_exec_tur(struct gw_cmd *cmd);
@@ -90,6 +94,8 @@ void scsi_exec_flush(struct gw_cmd *cmd);
 void scsi_exec_unmap(struct gw_cmd *cmd);
 void scsi_exec_write_same(struct gw_cmd *cmd);
 void scsi_exec_write_atomic(struct gw_cmd *cmd);
+void scsi_exec_sanitize(struct gw_cmd *cmd);
+void scsi_exec_exit_failure(struct gw_cmd *cmd);
 void scsi_exec_start_stop(struct gw_cmd *cmd);
 void scsi_exec_prevent(struct gw_cmd *cmd);
 void scsi_exec_reserve(struct gw_cmd *cmd);

@@ -86,6 +86,25 @@ const struct scsi_op scsi_ops[] = {
 	 .len_at = 7, .len_sz = 2, .res_class = RES_WRITE, .seconds = 120,
 	 .usage = {OP, 0, 0, 0, 0, 0, 0, B2, CT},
 	 .exec = scsi_exec_unmap, .name = "UNMAP"},
+	{.opcode = 0x48, .sa = 0x01, .cdb_len = 10, .dir = GW_DIR_OUT,
+	 .flags = DISK | OP_SA | OP_WRITES | OP_SANITIZE,
+	 .len_at = 7, .len_sz = 2, .res_class = RES_WRITE, .seconds = 0xffff,
+	 .usage = {OP, 0xbf, 0, 0, 0, 0, 0, B2, CT}, .prep = scsi_sanitize_prep,
+	 .exec = scsi_exec_sanitize, .name = "SANITIZE, OVERWRITE"},
+	{.opcode = 0x48, .sa = 0x02, .cdb_len = 10,
+	 .flags = DISK | OP_SA | OP_WRITES | OP_SANITIZE | OP_ERASE,
+	 .len_at = 7, .len_sz = 2, .res_class = RES_WRITE, .seconds = 0xffff,
+	 .usage = {OP, 0xbf, 0, 0, 0, 0, 0, B2, CT}, .prep = scsi_sanitize_prep,
+	 .exec = scsi_exec_sanitize, .name = "SANITIZE, BLOCK ERASE"},
+	{.opcode = 0x48, .sa = 0x03, .cdb_len = 10,
+	 .flags = DISK | OP_SA | OP_WRITES | OP_SANITIZE | OP_CRYPTO,
+	 .len_at = 7, .len_sz = 2, .res_class = RES_WRITE, .seconds = 0xffff,
+	 .usage = {OP, 0xbf, 0, 0, 0, 0, 0, B2, CT}, .prep = scsi_sanitize_prep,
+	 .exec = scsi_exec_sanitize, .name = "SANITIZE, CRYPTOGRAPHIC ERASE"},
+	{.opcode = 0x48, .sa = 0x1f, .cdb_len = 10, .flags = DISK | OP_SA | OP_SANITIZE,
+	 .len_at = 7, .len_sz = 2, .res_class = RES_WRITE, .seconds = 60,
+	 .usage = {OP, 0xbf, 0, 0, 0, 0, 0, B2, CT}, .prep = scsi_sanitize_prep,
+	 .exec = scsi_exec_exit_failure, .name = "SANITIZE, EXIT FAILURE MODE"},
 	{.opcode = 0x55, .cdb_len = 10, .dir = GW_DIR_OUT, .flags = DISK, .len_at = 7, .len_sz = 2,
 	 .res_class = RES_WRITE, .seconds = 30, .usage = {OP, 0x11, 0, 0, 0, 0, 0, B2, CT},
 	 .exec = scsi_exec_mode_select, .name = "MODE SELECT(10)"},
@@ -144,11 +163,13 @@ const struct scsi_op scsi_ops[] = {
 	 .len_at = 6, .len_sz = 4, .res_class = RES_FREE, .seconds = 10,
 	 .usage = {OP, 0, 0xff, 0, 0, 0, B4, 0, CT}, .prep = scsi_report_luns_prep,
 	 .exec = scsi_exec_report_luns, .name = "REPORT LUNS"},
-	{.opcode = 0xa3, .sa = 0x0c, .cdb_len = 12, .dir = GW_DIR_IN, .flags = BOTH | OP_SA,
+	{.opcode = 0xa3, .sa = 0x0c, .cdb_len = 12, .dir = GW_DIR_IN,
+	 .flags = BOTH | OP_SA | OP_SANITIZE,
 	 .len_at = 6, .len_sz = 4, .in_max = 4096, .res_class = RES_FREE, .seconds = 10,
 	 .usage = {OP, 0x1f, 0x87, 0xff, B2, B4, 0, CT},
 	 .exec = scsi_exec_rsoc, .name = "REPORT SUPPORTED OPERATION CODES"},
-	{.opcode = 0xa3, .sa = 0x0d, .cdb_len = 12, .dir = GW_DIR_IN, .flags = BOTH | OP_SA,
+	{.opcode = 0xa3, .sa = 0x0d, .cdb_len = 12, .dir = GW_DIR_IN,
+	 .flags = BOTH | OP_SA | OP_SANITIZE,
 	 .len_at = 6, .len_sz = 4, .in_max = 16, .res_class = RES_FREE, .seconds = 10,
 	 .usage = {OP, 0x1f, 0x80, 0, 0, 0, B4, 0, CT},
 	 .exec = scsi_exec_rstmf, .name = "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS"},
@@ -188,7 +209,8 @@ scsi_op_has(const struct scsi_op *op, const struct scsi_view *v)
 		return true;
 	if (!(op->flags & (v->conf.kind == SCSI_KIND_DISK ? OP_DISK : OP_CTL)))
 		return false;
-	if (((op->flags & OP_THIN) && !v->lbpme) || ((op->flags & OP_ATOMIC) && !v->atomic_max))
+	if (((op->flags & OP_THIN) && !v->lbpme) || ((op->flags & OP_ATOMIC) && !v->atomic_max) ||
+	    ((op->flags & OP_ERASE) && !v->erase) || ((op->flags & OP_CRYPTO) && !v->crypto))
 		return false;
 	return !(op->flags & OP_REMOVABLE) || v->conf.removable;
 }

@@ -18,8 +18,9 @@ pollable(struct gw_cmd *cmd)
 void
 scsi_exec_request_sense(struct gw_cmd *cmd)
 {
+	uint32_t sense = pollable(cmd);
 	uint8_t buf[32];
-	uint8_t n = scsi_sense_build(buf, cmd->cdb[1] & 1, pollable(cmd));
+	uint8_t n = scsi_sense_build(buf, cmd->cdb[1] & 1, sense, scsi_progress(cmd->lu, sense));
 
 	scsi_in(cmd, buf, n);
 }

@@ -59,7 +59,16 @@ enum scsi_medium {
 	MEDIUM_EJECTED,
 	MEDIUM_OFFLINE,
 	MEDIUM_GONE,
-	MEDIUM_SWAP /* another device is on its way: BUSY */
+	MEDIUM_SWAP,       /* another device is on its way: BUSY */
+	MEDIUM_SANITIZING, /* until it is done nobody sees the medium */
+	MEDIUM_UNSANITIZED /* a sanitize operation has failed */
+};
+
+/* SBC-4 4.11: what a sanitize operation makes of an LU. */
+enum scsi_sanitize_state {
+	SANITIZE_NONE,
+	SANITIZE_RUNS,
+	SANITIZE_FAILED
 };
 
 /* What all cores know of an LU; constant while a core may read it, replaced by a scsi_change. */
@@ -79,6 +88,9 @@ struct scsi_view {
 	uint32_t unmap_blocks; /* granularity */
 	uint32_t atomic_max;   /* blocks of one WRITE ATOMIC, 0: not offered */
 	uint32_t atomic_align, atomic_gran, atomic_boundary; /* blocks; boundary 0: none */
+	uint8_t sanitize; /* enum scsi_sanitize_state */
+	bool ause;        /* the sanitize operation may be given up if it fails */
+	bool erase, crypto; /* SANITIZE: BLOCK ERASE, CRYPTOGRAPHIC ERASE are offered */
 };
 
 /* An LU on one core; home: that core. Counters are read by anyone. */
@@ -88,9 +100,10 @@ struct scsi_lu_core {
 	struct be_chan *chan;  /* opened by the first command that needs it */
 	struct scsi_drain *drain; /* goes on when nothing is inflight or pinned any more */
 	struct gw_hook drain_hook;
-	/* Task management functions of this core's nexuses that name the LU; COMPARE AND WRITE at
-	 * home. */
+	/* Task management functions of this core's nexuses that name the LU; at home COMPARE AND
+	 * WRITE and a sanitize operation. */
 	uint32_t pins;
+	uint32_t sanitizes; /* SANITIZE commands of this core's nexuses that are at home */
 	_Atomic uint32_t inflight; /* commands in state EXEC */
 	_Atomic uint64_t rd_cmds, rd_bytes, wr_cmds, wr_bytes, errors;
 };
@@ -123,6 +136,10 @@ struct scsi_lu {
 	struct gw_list prevents;      /* home core: struct scsi_prevent */
 	struct gw_cmd *caw;           /* home core: the COMPARE AND WRITE under way */
 	struct gw_list caws;          /* home core: gw_cmd.io.node, those that wait for it */
+	struct scsi_sanitize *sanitize; /* home core: the one under way */
+	bool dev_failed;                /* home core: it was the device's own that failed */
+	_Atomic uint32_t progress;      /* of the sanitize operation, of 65536 */
+	_Atomic uint32_t dev_sanitize;  /* of the device's own: sanitize_dev.c */
 	_Atomic uint32_t nprevent;
 	_Atomic uint64_t bytes;   /* capacity, for reports */
 	uint64_t size;            /* control thread: of the backing store, bytes */
@@ -240,10 +257,15 @@ void scsi_nexus_left(struct gw_nexus *n);
 #define SENSE_NO_SPACE        SENSE(0x7, 0x2707)
 #define SENSE_READ_ERROR      SENSE(0x3, 0x1100)
 #define SENSE_WRITE_ERROR     SENSE(0x3, 0x0c00)
+#define SENSE_SANITIZING      SENSE(0x2, 0x041b)
+#define SENSE_UNSANITIZED     SENSE(0x3, 0x3103)
 #define SENSE_MISCOMPARE      SENSE(0xe, 0x1d00)
 
-/* Writes sense data of either format to buf (at least 32 bytes); bytes written. */
-uint8_t scsi_sense_build(uint8_t *buf, bool descriptor, uint32_t sense);
+/*
+ * Writes sense data of either format to buf (at least 32 bytes); bytes written. progress: of
+ * 65536, or negative.
+ */
+uint8_t scsi_sense_build(uint8_t *buf, bool descriptor, uint32_t sense, int progress);
 
 /* The command ends in CHECK CONDITION; nothing was moved. They do not complete it. */
 void scsi_check(struct gw_cmd *cmd, uint32_t sense);
@@ -256,6 +278,15 @@ void scsi_check_param(struct gw_cmd *cmd, unsigned byte, int bit);
 void scsi_check_be(struct gw_cmd *cmd, uint8_t be_op, uint8_t st, uint64_t lba);
 /* The status of an LU that is not ready; true if it is. Does not complete the command. */
 bool scsi_check_medium(struct gw_cmd *cmd);
+/* The same for that state of the LU, which may be newer than what this core knows. */
+bool scsi_check_view(struct gw_cmd *cmd, const struct scsi_view *v);
+/*
+ * The status of a command that does not touch the medium, but that a sanitize operation keeps out
+ * nevertheless (SBC-4 4.11.2); true if it does not.
+ */
+bool scsi_check_sanitize(struct gw_cmd *cmd);
+/* The progress to tell beside that sense, negative if there is none to tell. */
+int scsi_progress(const struct scsi_lu *lu, uint32_t sense);
 /* The sense of an LU that is not ready; 0 if it is, or will be in a moment. */
 uint32_t scsi_medium_sense(const struct scsi_view *v);
 
@@ -296,6 +327,9 @@ bool scsi_io_ok(struct gw_cmd *cmd);
  */
 bool scsi_io_failed(struct gw_cmd *cmd);
 
+/* Opens the LU's channel on this core unless it is. Own core; false if that fails. */
+bool scsi_chan_open(struct scsi_lu_core *luc, struct be_dev *dev);
+
 static inline struct gw_cmd *
 scsi_cmd_of_io(struct be_io *io)
 {
@@ -328,8 +362,14 @@ scsi_caw_max(uint8_t shift)
 int scsi_works_init(struct scsi_core *sc);
 void scsi_works_fini(struct scsi_core *sc);
 
-/* What the device promises of WRITE ATOMIC, in blocks. */
+/* WRITE ATOMIC and SANITIZE. */
+
+/* What the device promises, in blocks. */
 void scsi_atomic_derive(struct scsi_view *v);
+/* Which ways to sanitize there are. */
+void scsi_sanitize_derive(struct scsi_view *v);
+/* There is no device now; for_good: and that is as the administrator wants it. */
+void scsi_sanitize_no_dev(struct scsi_view *v, bool for_good);
 
 /* VPD and INQUIRY. */
 

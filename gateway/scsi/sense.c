@@ -9,7 +9,7 @@ struct sense {
 	uint32_t code; /* SENSE() */
 	bool has_info;
 	uint64_t info;
-	uint8_t pointer[3]; /* sense key specific: field pointer; [0] == 0: none */
+	uint8_t specific[3]; /* sense key specific: field pointer, progress; [0] == 0: none */
 };
 
 static uint8_t
@@ -24,7 +24,7 @@ build_fixed(uint8_t *b, const struct sense *s)
 	}
 	b[7] = 10;
 	gw_put_be16(b + 12, (uint16_t)s->code);
-	memcpy(b + 15, s->pointer, 3);
+	memcpy(b + 15, s->specific, 3);
 	return 18;
 }
 
@@ -43,21 +43,32 @@ build_descriptor(uint8_t *b, const struct sense *s)
 		gw_put_be64(d + 4, s->info);
 		d += 12;
 	}
-	if (s->pointer[0]) {
+	if (s->specific[0]) {
 		d[0] = 2;
 		d[1] = 6;
-		memcpy(d + 4, s->pointer, 3);
+		memcpy(d + 4, s->specific, 3);
 		d += 8;
 	}
 	b[7] = (uint8_t)(d - b - 8);
 	return (uint8_t)(d - b);
 }
 
+/* SPC-4 4.5.2.4.4: of 65536. */
+static void
+put_progress(struct sense *s, int progress)
+{
+	if (progress < 0)
+		return;
+	s->specific[0] = 0x80;
+	gw_put_be16(s->specific + 1, (uint16_t)progress);
+}
+
 uint8_t
-scsi_sense_build(uint8_t *buf, bool descriptor, uint32_t sense)
+scsi_sense_build(uint8_t *buf, bool descriptor, uint32_t sense, int progress)
 {
 	struct sense s = {.code = sense};
 
+	put_progress(&s, progress);
 	return descriptor ? build_descriptor(buf, &s) : build_fixed(buf, &s);
 }
 
@@ -87,11 +98,11 @@ scsi_check_info(struct gw_cmd *cmd, uint32_t sense, uint64_t info)
 static void
 check_field(struct gw_cmd *cmd, uint32_t code, uint8_t where, unsigned byte, int bit)
 {
-	struct sense s = {.code = code, .pointer = {(uint8_t)(0x80 | where)}};
+	struct sense s = {.code = code, .specific = {(uint8_t)(0x80 | where)}};
 
 	if (bit >= 0)
-		s.pointer[0] |= (uint8_t)(POINTER_BIT | bit);
-	gw_put_be16(s.pointer + 1, (uint16_t)byte);
+		s.specific[0] |= (uint8_t)(POINTER_BIT | bit);
+	gw_put_be16(s.specific + 1, (uint16_t)byte);
 	check(cmd, &s);
 }
 
@@ -128,20 +139,50 @@ scsi_check_be(struct gw_cmd *cmd, uint8_t be_op, uint8_t st, uint64_t lba)
 	}
 }
 
-bool
-scsi_check_medium(struct gw_cmd *cmd)
+int
+scsi_progress(const struct scsi_lu *lu, uint32_t sense)
 {
-	const struct scsi_view *v = scsi_view_of(cmd);
+	if (sense != SENSE_SANITIZING)
+		return -1;
+	return (int)atomic_load_explicit(&lu->progress, memory_order_relaxed);
+}
+
+bool
+scsi_check_view(struct gw_cmd *cmd, const struct scsi_view *v)
+{
+	struct sense s = {0};
 
 	if (v->medium == MEDIUM_READY)
 		return true;
 	if (v->medium == MEDIUM_SWAP) {
 		cmd->status = SAM_BUSY;
 		cmd->in_len = cmd->moved = 0;
-	} else {
-		scsi_check(cmd, scsi_medium_sense(v));
+		return false;
 	}
+	s.code = scsi_medium_sense(v);
+	put_progress(&s, scsi_progress(cmd->lu, s.code));
+	check(cmd, &s);
 	return false;
+}
+
+bool
+scsi_check_medium(struct gw_cmd *cmd)
+{
+	const struct scsi_view *v = scsi_view_of(cmd);
+
+	return v->medium == MEDIUM_READY || scsi_check_view(cmd, v);
+}
+
+bool
+scsi_check_sanitize(struct gw_cmd *cmd)
+{
+	uint8_t medium = scsi_view_of(cmd)->medium;
+
+	/* Those that run before unit attentions are those that always run. */
+	if ((medium != MEDIUM_SANITIZING && medium != MEDIUM_UNSANITIZED) ||
+	    (cmd->op->flags & (OP_UA | OP_SANITIZE)))
+		return true;
+	return scsi_check_medium(cmd);
 }
 
 uint32_t
@@ -157,6 +198,10 @@ scsi_medium_sense(const struct scsi_view *v)
 		return v->conf.removable ? SENSE_NO_MEDIUM : SENSE_MANUAL;
 	case MEDIUM_GONE:
 		return SENSE_NOT_READY;
+	case MEDIUM_SANITIZING:
+		return SENSE_SANITIZING;
+	case MEDIUM_UNSANITIZED:
+		return SENSE_UNSANITIZED;
 	default:
 		return SENSE_NO_MEDIUM;
 	}

@@ -26,6 +26,10 @@ medium_of(const struct scsi_view *v)
 		return MEDIUM_OFFLINE;
 	if (!v->dev)
 		return v->conf.gone ? MEDIUM_GONE : MEDIUM_NONE;
+	if (v->sanitize == SANITIZE_RUNS)
+		return MEDIUM_SANITIZING;
+	if (v->sanitize == SANITIZE_FAILED)
+		return MEDIUM_UNSANITIZED;
 	if (v->ejected)
 		return MEDIUM_EJECTED;
 	return v->nblk ? MEDIUM_READY : MEDIUM_NONE;
@@ -60,6 +64,7 @@ scsi_view_derive(struct scsi_view *v, uint64_t bytes)
 	if (!v->dev || !v->dev->volatile_cache)
 		v->wce = false;
 	scsi_atomic_derive(v);
+	scsi_sanitize_derive(v);
 	v->medium = medium_of(v);
 }
 

@@ -109,7 +109,11 @@ fill_limits(const struct gw_cmd *cmd, uint8_t *b)
 static unsigned
 fill_characteristics(const struct gw_cmd *cmd, uint8_t *b)
 {
-	gw_put_be16(b, scsi_view_of(cmd)->conf.rotation_rate);
+	const struct scsi_view *v = scsi_view_of(cmd);
+
+	gw_put_be16(b, v->conf.rotation_rate);
+	/* WABEREQ, WACEREQ: after the erasure reads end without an error. */
+	b[3] = (uint8_t)((v->erase ? 0x40 : 0) | (v->crypto ? 0x10 : 0));
 	return 0x3c;
 }
 

@@ -189,6 +189,11 @@ scsi_lus_free(struct scsi_lu *const *lus, size_t n)
 }
 
 void
+scsi_lu_tick(struct scsi_lu *lu)
+{
+}
+
+void
 scsi_lu_resize(struct scsi_lu *lu, uint64_t bytes)
 {
 	lu->size = bytes;

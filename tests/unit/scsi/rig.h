@@ -16,6 +16,7 @@
 #include "gateway/api/scsi_dev.h"
 #include "gateway/base/bug.h"
 #include "gateway/base/bytes.h"
+#include "gateway/core/timer.h"
 #include "gateway/scsi/scsi_priv.h"
 
 #define RIG_CORES  2
@@ -30,11 +31,18 @@ static struct {
 	struct gw_msg *head[RIG_CORES], **tail[RIG_CORES];
 	struct gw_core *self;
 	struct gw_list pending; /* be_io.node */
+	struct gw_list timers;
 	bool hold;              /* the backend keeps its I/O */
 	uint8_t fail[BE_OP_MAX];
 	unsigned submitted[BE_OP_MAX], chans, dev_closes;
 	uint8_t last_flags;
 	uint64_t largest;
+	/* The devices' own sanitize. */
+	unsigned sanitizes;
+	enum be_sanitize sanitize_kind;
+	enum be_sanitize_state sanitize_state;
+	uint16_t sanitize_progress;
+	int sanitize_rc;
 } rig;
 
 unsigned
@@ -77,6 +85,32 @@ gw_hook_disarm(struct gw_hook *h)
 {
 	gw_list_del(&h->node);
 	h->armed = false;
+}
+
+void
+gw_timer_init(struct gw_timer *t, void (*fire)(struct gw_timer *))
+{
+	gw_list_init(&t->node);
+	t->fire = fire;
+	t->running = false;
+}
+
+void
+gw_timer_start(struct gw_core *core, struct gw_timer *t, uint32_t ms)
+{
+	BUG(rig.self != core || !ms);
+	gw_timer_stop(t);
+	t->due = core->id;
+	t->running = true;
+	gw_list_add_tail(&rig.timers, &t->node);
+}
+
+void
+gw_timer_stop(struct gw_timer *t)
+{
+	if (t->running)
+		gw_list_del(&t->node);
+	t->running = false;
 }
 
 static void
@@ -162,6 +196,26 @@ rig_run(void)
 	}
 }
 
+/* All timers that run now fire, once. */
+RIG_UNUSED static void
+rig_tick(void)
+{
+	struct gw_list due;
+	struct gw_timer *t;
+
+	gw_list_init(&due);
+	gw_list_splice_tail(&due, &rig.timers);
+	while ((t = gw_list_first(&due, struct gw_timer, node))) {
+		gw_list_del(&t->node);
+		t->running = false;
+		rig.self = &rig.core[t->due];
+		t->fire(t);
+		rig.self = NULL;
+	}
+	rig_run();
+}
+
+/* Who waits for the cores meanwhile lets time pass. */
 void
 gw_tour_sync(struct gw_tour *t, void (*visit)(struct gw_core *, struct gw_tour *))
 {
@@ -172,6 +226,8 @@ gw_tour_sync(struct gw_tour *t, void (*visit)(struct gw_core *, struct gw_tour *
 	t->msg.fn = rig_tour_visit;
 	gw_send(&rig.core[0], &t->msg);
 	rig_run();
+	for (unsigned i = 0; i < 100 && t->at < RIG_CORES; i++)
+		rig_tick();
 	BUG(t->at < RIG_CORES);
 }
 
@@ -289,6 +345,25 @@ rig_io_one(void)
 	return true;
 }
 
+static int
+rig_sanitize(struct be_dev *dev, enum be_sanitize kind)
+{
+	rig.sanitizes++;
+	rig.sanitize_kind = kind;
+	return rig.sanitize_rc;
+}
+
+static int
+rig_sanitize_state(struct be_dev *dev, enum be_sanitize_state *state, uint16_t *progress)
+{
+	*state = rig.sanitize_state;
+	*progress = rig.sanitize_progress;
+	return 0;
+}
+
+static const struct be_ops rig_ops = {
+    .name = "rig", .sanitize = rig_sanitize, .sanitize_state = rig_sanitize_state};
+
 /* blocks * 512 bytes; without memory (huge sizes) reads give zeroes. */
 RIG_UNUSED static struct be_dev *
 rig_dev_new(uint64_t bytes, bool with_memory)
@@ -302,8 +377,10 @@ rig_dev_new(uint64_t bytes, bool with_memory)
 	d->dev.unmap_align = 4096;
 	d->dev.unmap_zeroes = true;
 	d->dev.volatile_cache = true;
+	d->dev.ops = &rig_ops;
 	d->dev.atomic_max = 65536;
 	d->dev.atomic_align = d->dev.atomic_gran = 1;
+	d->dev.sanitize_kinds = 1u << BE_SANITIZE_CRYPTO | 1u << BE_SANITIZE_EXIT;
 	if (with_memory)
 		d->mem = calloc(1, bytes);
 	return &d->dev;
@@ -377,6 +454,7 @@ rig_nexus_close(struct gw_nexus *n)
 	scsi_nexus_close(n);
 	rig.self = NULL;
 	rig_run();
+	rig_tick();
 	BUG(rig_closed_count != was + 1);
 	free(n);
 }
@@ -582,6 +660,7 @@ rig_init(void)
 {
 	memset(&rig, 0, sizeof(rig));
 	gw_list_init(&rig.pending);
+	gw_list_init(&rig.timers);
 	for (unsigned i = 0; i < RIG_CORES; i++) {
 		rig.core[i].id = i;
 		rig.core[i].stats = &rig.stats[i];
