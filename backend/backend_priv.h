@@ -3,6 +3,7 @@
 #ifndef BACKEND_BACKEND_PRIV_H
 #define BACKEND_BACKEND_PRIV_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,6 +54,32 @@ void be_cursor_move(const struct be_io *io, struct be_cursor *c, size_t n);
 /* Copies n bytes at c from, or to, the iovec; c stays. */
 void be_cursor_gather(const struct be_io *io, struct be_cursor c, void *to, size_t n);
 void be_cursor_scatter(const struct be_io *io, struct be_cursor c, const void *from, size_t n);
+
+/* --- lend.c: data that is sent from where it lies --- */
+
+/* A mapping; it goes with its last reference. Any thread. */
+struct be_map {
+	uint8_t *base;
+	uint64_t len; /* bytes */
+	atomic_uint refs;
+};
+
+/* One reference; NULL with errno set. fd -1: anonymous memory. */
+struct be_map *be_map_new(int fd, uint64_t len, int prot, int flags);
+void be_map_put(struct be_map *m);
+
+/* What one channel has lent of a mapping; outlives the channel until all is given back. */
+struct be_lender {
+	struct be_map *map;
+	uint32_t lent;
+	bool closed;
+};
+
+/* Takes a reference of its own; NULL without memory. map may be NULL: nothing goes away. */
+struct be_lender *be_lender_new(struct be_map *map);
+void be_lender_close(struct be_lender *l);
+/* Answers io, a READ with BE_LEND, with the len bytes at p. */
+void be_lend(struct be_lender *l, struct be_io *io, void *p);
 
 /* --- queue.c: work of the core itself --- */
 

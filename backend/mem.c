@@ -18,14 +18,16 @@
 #define UNMAP_PIECE(budget) ((budget)*8)
 
 struct mem_dev {
-	uint8_t *base;
-	uint64_t size; /* of the mapping */
+	struct be_map *map;
+	uint8_t *base; /* of the mapping, and its bytes */
+	uint64_t size;
 	size_t page;
 };
 
 struct mem_chan {
 	struct be_chan chan;
 	struct be_queue queue;
+	struct be_lender *lender;
 };
 
 /*
@@ -137,6 +139,11 @@ step(struct be_io *io, uint64_t budget)
 {
 	struct mem_dev *m = io->chan->dev->priv;
 
+	if (io->flags & BE_LEND && !io->moved && io->op == BE_READ) {
+		be_lend(gw_container(io->chan, struct mem_chan, chan)->lender, io,
+			m->base + io->off);
+		return 0;
+	}
 	if (io->op == BE_READ || io->op == BE_WRITE)
 		return copy_step(m, io, budget);
 	return zero_step(m, io, budget);
@@ -152,9 +159,15 @@ static int
 mem_chan_open(struct be_dev *dev, struct gw_core *core, struct be_chan **chan)
 {
 	struct mem_chan *c = calloc(1, sizeof(*c));
+	struct mem_dev *m = dev->priv;
 
 	if (!c)
 		return -ENOMEM;
+	c->lender = be_lender_new(m->map);
+	if (!c->lender) {
+		free(c);
+		return -ENOMEM;
+	}
 	be_queue_init(&c->queue, core, step);
 	*chan = &c->chan;
 	return 0;
@@ -166,6 +179,7 @@ mem_chan_close(struct be_chan *chan)
 	struct mem_chan *c = gw_container(chan, struct mem_chan, chan);
 
 	be_queue_fini(&c->queue);
+	be_lender_close(c->lender);
 	free(c);
 }
 
@@ -186,15 +200,16 @@ mem_open(struct be_dev *dev, const char *const *kv, char *err, unsigned err_size
 		return be_refuse(err, err_size, -ENOMEM, "no memory for a RAM disk");
 	m->page = (size_t)sysconf(_SC_PAGESIZE);
 	m->size = o.size;
-	m->base = mmap(NULL, o.size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (m->base == MAP_FAILED) {
+	m->map = be_map_new(-1, o.size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+	if (!m->map) {
 		rc = -errno;
 		free(m);
 		return be_refuse(err, err_size, rc,
 				 "no address space for a RAM disk of %llu bytes: %s",
 				 (unsigned long long)o.size, strerror(-rc));
 	}
+	m->base = m->map->base;
 	dev->size = o.size;
 	dev->io_align = MEM_ALIGN;
 	dev->dma_align = 1;
@@ -213,7 +228,7 @@ mem_close(struct be_dev *dev)
 {
 	struct mem_dev *m = dev->priv;
 
-	munmap(m->base, m->size);
+	be_map_put(m->map);
 	free(m);
 }
 

@@ -73,11 +73,12 @@ uring_chan_open(struct be_dev *dev, struct gw_core *core, struct be_chan **chan)
 		return -ENOMEM;
 	if (ud->direct)
 		rc = uring_bounces_init(&c->bounces);
+	if (!rc && ud->ram)
+		rc = uring_ram_init(c, dev, core);
 	if (rc) {
 		free(c);
 		return rc;
 	}
-	uring_ram_init(c, core);
 	*chan = &c->chan;
 	return 0;
 }
@@ -89,7 +90,8 @@ uring_chan_close(struct be_chan *chan)
 	struct uring_dev *ud = chan->dev->priv;
 
 	gw_forget_fd(chan->core, ud->fd);
-	uring_ram_fini(c);
+	if (ud->ram)
+		uring_ram_fini(c);
 	if (ud->direct)
 		uring_bounces_fini(&c->bounces);
 	free(c);

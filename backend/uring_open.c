@@ -261,7 +261,10 @@ inspect(struct opening *p)
 	if (rc)
 		return rc;
 	describe_unmap(p);
-	return settle_size(p);
+	rc = settle_size(p);
+	if (!rc && p->ud->ram)
+		uring_map_init(p->ud, p->dev->size);
+	return rc;
 }
 
 int
@@ -313,6 +316,7 @@ uring_close(struct be_dev *dev)
 	struct uring_dev *ud = dev->priv;
 
 	uring_unclaim(ud);
+	uring_map_fini(ud);
 	close(ud->fd);
 	free(ud->path);
 	free(ud);

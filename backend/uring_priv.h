@@ -23,6 +23,9 @@ struct uring_dev {
 	atomic_bool lost;	    /* writes may be lost: no flush can succeed any more */
 	atomic_bool no_punch;	    /* the file system has said so */
 	atomic_bool no_zero_range;
+	struct be_map *map;	    /* uring_map.c; NULL: nothing is lent */
+	_Atomic uint8_t *whole;	    /* of each chunk of it: all of its pages are there */
+	uint64_t chunks;
 	struct gw_list claim;	    /* claim.c: all open files of this process */
 	dev_t claim_dev;
 	ino_t claim_ino;
@@ -111,10 +114,20 @@ void uring_sync_go(struct be_io *io);
 
 /* Is that a file system whose files are memory? Control thread. */
 bool uring_ram_fs(int fd);
-void uring_ram_init(struct uring_chan *c, struct gw_core *core);
+int uring_ram_init(struct uring_chan *c, struct be_dev *dev, struct gw_core *core);
 void uring_ram_fini(struct uring_chan *c);
 /* READ and WRITE. */
 void uring_ram_start(struct be_io *io);
+
+/* --- uring_map.c: what can be sent from where it lies --- */
+
+/* Without memory for it nothing is lent. Control thread. */
+void uring_map_init(struct uring_dev *ud, uint64_t size);
+void uring_map_fini(struct uring_dev *ud);
+/* The bytes in memory, or NULL: not all of them are known to be there. */
+void *uring_map_at(struct uring_dev *ud, uint64_t off, uint64_t len);
+/* Before and after a range is punched out. */
+void uring_map_forget(struct uring_dev *ud, uint64_t off, uint64_t len);
 
 /* --- uring_bounce.c: aligned memory for O_DIRECT --- */
 
@@ -140,6 +153,7 @@ struct uring_chan {
 	struct be_chan chan;
 	struct uring_bounces bounces;
 	struct be_queue inline_rw; /* uring_ram.c */
+	struct be_lender *lender;
 };
 
 int uring_bounces_init(struct uring_bounces *b);

@@ -10,8 +10,9 @@
  * another one of the same file while that copies, which a step's budget bounds. Whatever holds the
  * file for longer (holes, zeroes: uring_range.c) goes in small pieces.
  *
- * A system call and not a mapping: a read through a mapping would fill holes with memory, and a
- * file that somebody else truncates would end the process with SIGBUS.
+ * A system call and not a mapping: a write through a mapping ends in SIGBUS where there is no
+ * space, and so does a read when somebody else has cut the file. Reads whose data goes straight to
+ * a socket are lent the file's pages instead (uring_map.c): it is the kernel that reads those.
  */
 #include <errno.h>
 #include <linux/magic.h>
@@ -53,6 +54,21 @@ transfer(const struct be_io *io, const struct iovec *iov, unsigned niov)
 			 : pwritev(ud->fd, iov, (int)niov, off);
 }
 
+/* Is the data all there to be sent from where it lies? */
+static bool
+lend(struct be_io *io)
+{
+	void *p;
+
+	if (io->op != BE_READ)
+		return false;
+	p = uring_map_at(uring_dev(io), io->off, io->len);
+	if (!p)
+		return false;
+	be_lend(gw_container(io->chan, struct uring_chan, chan)->lender, io, p);
+	return true;
+}
+
 static uint64_t
 step(struct be_io *io, uint64_t budget)
 {
@@ -60,6 +76,9 @@ step(struct be_io *io, uint64_t budget)
 	uint64_t left = io->len - io->moved;
 	struct iovec piece;
 	ssize_t n;
+
+	if (io->flags & BE_LEND && !io->moved && lend(io))
+		return 0;
 
 	if (!cur->off && left <= budget) {
 		n = transfer(io, io->iov + cur->seg, io->niov - cur->seg);
@@ -92,14 +111,21 @@ uring_ram_start(struct be_io *io)
 		be_queue_add(&c->inline_rw, io);
 }
 
-void
-uring_ram_init(struct uring_chan *c, struct gw_core *core)
+int
+uring_ram_init(struct uring_chan *c, struct be_dev *dev, struct gw_core *core)
 {
+	struct uring_dev *ud = dev->priv;
+
+	c->lender = be_lender_new(ud->map);
+	if (!c->lender)
+		return -ENOMEM;
 	be_queue_init(&c->inline_rw, core, step);
+	return 0;
 }
 
 void
 uring_ram_fini(struct uring_chan *c)
 {
 	be_queue_fini(&c->inline_rw);
+	be_lender_close(c->lender);
 }

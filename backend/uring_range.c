@@ -109,6 +109,7 @@ range_done(struct gw_op *op, int res)
 		range_go(io);
 		return;
 	}
+	uring_map_forget(uring_dev(io), io->off + io->moved, u->piece);
 	if (res < 0) {
 		be_done(io, uring_st(io, -res));
 		return;
@@ -161,6 +162,7 @@ range_go(struct be_io *io)
 	}
 	mode |= u->method == URING_PUNCH ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
 	u->piece = GW_MIN(left, ud->range_piece);
+	uring_map_forget(ud, io->off + io->moved, u->piece);
 	gw_fallocate(io->chan->core, &u->op, ud->fd, mode, io->off + io->moved, u->piece);
 }
 

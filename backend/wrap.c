@@ -10,6 +10,7 @@
 #include "gateway/base/num.h"
 
 static const uint8_t flags_of[BE_OP_MAX] = {
+    [BE_READ] = BE_LEND,
     [BE_WRITE] = BE_FUA | BE_ATOMIC,
     [BE_ZERO] = BE_FUA | BE_MAY_UNMAP,
 };
@@ -64,6 +65,7 @@ be_submit(struct be_chan *chan, struct be_io *io)
 
 	check(chan, io);
 	io->chan = chan;
+	io->give_back = NULL;
 	chan->inflight++;
 	st = refusal(chan->dev, io);
 	if (st != BE_OK) {

@@ -44,6 +44,7 @@ iscsi_task_free_data(struct iscsi_task *t)
 	/* A receive may be under way into the buffer: then the end of the PDU frees it. */
 	if (t->conn->rx.task == t)
 		return;
+	gw_cmd_give_back(&t->cmd);
 	if (t->sg.n) {
 		t->conn->mem -= t->sg.len;
 		gw_buf_put(t->conn->core, &t->sg);
@@ -307,6 +308,9 @@ fill(struct iscsi_conn *c, struct iscsi_task *t)
 	cmd->aborted = GW_ABORT_NONE;
 	cmd->iov = NULL;
 	cmd->niov = 0;
+	/* A digest is computed here, and of data that must not change until it has gone. */
+	cmd->may_lend = !c->ddig;
+	cmd->io.give_back = NULL;
 	cmd->dir = GW_DIR_NONE;
 	cmd->data_len = cmd->dma_align = cmd->out_len = cmd->in_len = cmd->moved = 0;
 	cmd->status = SAM_GOOD;

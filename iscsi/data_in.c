@@ -43,7 +43,7 @@ one(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *t, uint32_t 
 	iscsi_tx_window(c, bhs);
 	gw_put_be32(bhs + ISCSI_AT_DATASN, t->in_sn++);
 	gw_put_be32(bhs + ISCSI_AT_BUFOFF, t->sent);
-	iscsi_batch_seal(b, bhs, t->sg.iov, t->sent, len, c->hdig, c->ddig);
+	iscsi_batch_seal(b, bhs, t->cmd.iov, t->sent, len, c->hdig, c->ddig);
 	t->sent = end;
 	gw_stat_add(c->sess->nexus.stats.datain_pdus, 1);
 }

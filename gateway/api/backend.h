@@ -47,6 +47,8 @@ enum {
 	 * Only where dev->atomic_max says so, and within dev's atomic_*: the backend does not split it.
 	 */
 	BE_ATOMIC = 4,
+	/* READ: the backend may answer with memory of its own instead of filling iov: be_io.lent. */
+	BE_LEND = 8,
 };
 
 /* Ways to make all that was ever written to the medium unreadable. */
@@ -75,6 +77,16 @@ struct be_io {
 	uint16_t niov;
 	uint8_t op, flags;
 	uint8_t st; /* enum be_st, valid in done() */
+	/*
+	 * READ with BE_LEND, valid from done() on. Unless give_back is NULL, the data is here and
+	 * iov was left alone. The memory is there until give_back(io), once, on the same core, whatever
+	 * becomes of the device and the channel. It is for system calls only, which fail with EFAULT
+	 * when somebody cuts the file below (this process would end with SIGBUS), and it follows
+	 * what is written to the medium.
+	 */
+	struct iovec lent;
+	void (*give_back)(struct be_io *io);
+	void *lender; /* the backend's own */
 	struct be_chan *chan;			 /* set by be_submit(), NULL again in done() */
 	void (*done)(struct be_io *io);		 /* on the channel's core, never from be_submit() */
 	/* The backend's own, undefined when submitted. */

@@ -62,6 +62,7 @@ struct gw_cmd {
 	uint8_t attr;	 /* enum gw_attr */
 	uint8_t cdb_len; /* valid bytes in cdb, 6 .. GW_CDB_MAX; the rest is zero */
 	uint8_t cdb[GW_CDB_MAX];
+	bool may_lend; /* data-in goes nowhere but into sendmsg(): io.lent may take the place of iov */
 
 	/* Set by scsi_begin(). */
 	uint8_t state; /* enum gw_cmd_state */
@@ -78,7 +79,8 @@ struct gw_cmd {
 	/*
 	 * The data buffer: given by the transport before scsi_exec() if data_len > 0, taken back in
 	 * respond(). data-in: data_len bytes to be filled. data-out: out_len bytes that arrived,
-	 * min(edtl, data_len).
+	 * min(edtl, data_len). With may_lend iov may be another one in respond(): when its data has gone,
+	 * or is dropped, the transport calls gw_cmd_give_back().
 	 */
 	const struct iovec *iov;
 	uint16_t niov;
@@ -116,6 +118,14 @@ void scsi_exec(struct gw_cmd *cmd);
 
 /* Called by the SCSI layer exactly once per scsi_exec(); ends in cmd->nexus->xport->respond(cmd). */
 void gw_cmd_complete(struct gw_cmd *cmd);
+
+/* Harmless where nothing was lent. The transport has set io.give_back to NULL before scsi_begin(). */
+static inline void
+gw_cmd_give_back(struct gw_cmd *cmd)
+{
+	if (cmd->io.give_back)
+		cmd->io.give_back(&cmd->io);
+}
 
 /*
  * The transport gives up a command between scsi_begin() and scsi_exec() (its data never came, the

@@ -13,15 +13,20 @@ read_done(struct be_io *io)
 {
 	struct gw_cmd *cmd = scsi_cmd_of_io(io);
 
-	if (!scsi_io_failed(cmd))
-		scsi_in_done(cmd, cmd->data_len);
+	if (scsi_io_failed(cmd))
+		return;
+	if (io->give_back) {
+		cmd->iov = &io->lent;
+		cmd->niov = 1;
+	}
+	scsi_in_done(cmd, cmd->data_len);
 }
 
 static void
 read_medium(struct gw_cmd *cmd)
 {
-	scsi_io(cmd, BE_READ, 0, cmd->lba << cmd->blk_shift, cmd->data_len, cmd->iov, cmd->niov,
-		read_done);
+	scsi_io(cmd, BE_READ, cmd->may_lend ? BE_LEND : 0, cmd->lba << cmd->blk_shift,
+		cmd->data_len, cmd->iov, cmd->niov, read_done);
 }
 
 static void

@@ -208,6 +208,118 @@ START_TEST(test_work_is_done_in_bounded_runs)
 }
 END_TEST
 
+static blkcnt_t
+blocks(void)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(tmp.path, &st), 0);
+	return st.st_blocks;
+}
+
+/* READ that may be lent; the data is compared by the kernel, as a socket would take it. */
+static bool
+is_lent(uint64_t off, uint64_t len, int byte)
+{
+	static struct one_io one;
+	struct iovec v = {buf, len};
+	int fd[2];
+
+	one = (struct one_io){.io = {.op = BE_READ,
+				     .flags = BE_LEND,
+				     .off = off,
+				     .len = len,
+				     .iov = &v,
+				     .niov = 1,
+				     .done = one_done}};
+	memset(buf, 0x5a, len);
+	be_submit(b.chan, &one.io);
+	while (stub_turn(&b.s))
+		;
+	ck_assert(one.done == 1 && one.io.st == BE_OK);
+	if (!one.io.give_back) {
+		ck_assert_int_eq(buf[0], byte);
+		return false;
+	}
+	ck_assert_int_eq(buf[0], 0x5a);
+	ck_assert_uint_eq(one.io.lent.iov_len, len);
+	ck_assert_int_eq(pipe(fd), 0);
+	ck_assert_int_eq(write(fd[1], one.io.lent.iov_base, 1), 1);
+	ck_assert_int_eq(read(fd[0], buf, 1), 1);
+	ck_assert_int_eq(buf[0], byte);
+	close(fd[0]);
+	close(fd[1]);
+	one.io.give_back(&one.io);
+	ck_assert(!one.io.give_back);
+	return true;
+}
+
+/* A hole is not lent, because reading it there would fill it. */
+START_TEST(test_what_is_whole_is_lent)
+{
+	begin("/dev/shm", NULL);
+	ck_assert(!is_lent(0, 4096, 0));
+	memset(buf, 0x77, MIB);
+	ck_assert_int_eq(io(BE_WRITE, 0, 0, MIB), BE_OK);
+	ck_assert(is_lent(0, MIB, 0x77));
+	ck_assert(is_lent(512, 4096, 0x77));
+	ck_assert(!is_lent(MIB - 4096, 8192, 0x77));
+	ck_assert(!is_lent(MIB, MIB, 0));
+	ck_assert_int_eq(blocks(), MIB / 512);
+	/* What is punched out is forgotten, in its chunk and nowhere else. */
+	ck_assert_int_eq(io(BE_UNMAP, 0, 128 << 10, 4096), BE_OK);
+	ck_assert(!is_lent(128 << 10, 4096, 0));
+	ck_assert(is_lent(64 << 10, 64 << 10, 0x77));
+	ck_assert_int_eq(blocks(), (MIB - 4096) / 512);
+	end();
+}
+END_TEST
+
+/* Beyond the mapping that was made when it was opened, a file is read. */
+START_TEST(test_a_file_that_has_grown_is_read_there)
+{
+	begin("/dev/shm", NULL);
+	ck_assert_int_eq(truncate(tmp.path, 4 * MIB), 0);
+	ck_assert_uint_eq(be_dev_poll_size(b.dev), 4 * MIB);
+	memset(buf, 0x66, MIB);
+	ck_assert_int_eq(io(BE_WRITE, 0, 2 * MIB, MIB), BE_OK);
+	ck_assert(!is_lent(2 * MIB, 4096, 0x66));
+	end();
+}
+END_TEST
+
+/* Who sends the data may take longer than the LUN lives, and somebody may cut the file meanwhile.
+ */
+START_TEST(test_what_is_lent_outlives_the_device)
+{
+	static struct one_io one;
+	struct iovec v = {buf, 4096};
+	int null = open("/dev/shm", O_TMPFILE | O_RDWR, 0600);
+
+	begin("/dev/shm", NULL);
+	memset(buf, 0x44, MIB);
+	ck_assert_int_eq(io(BE_WRITE, 0, 0, MIB), BE_OK);
+	one = (struct one_io){.io = {.op = BE_READ,
+				     .flags = BE_LEND,
+				     .len = 4096,
+				     .iov = &v,
+				     .niov = 1,
+				     .done = one_done}};
+	be_submit(b.chan, &one.io);
+	while (stub_turn(&b.s))
+		;
+	ck_assert_ptr_nonnull(one.io.give_back);
+	bench_close(&b);
+	ck_assert_int_eq(pwrite(null, one.io.lent.iov_base, 4096, 0), 4096);
+	ck_assert_int_eq(truncate(tmp.path, 0), 0);
+	ck_assert_int_eq(pwrite(null, one.io.lent.iov_base, 4096, 0), -1);
+	ck_assert_int_eq(errno, EFAULT);
+	one.io.give_back(&one.io);
+	close(null);
+	tmp_free(&tmp);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -220,6 +332,9 @@ main(void)
 	    test_ramfs,
 	    test_hugetlbfs_is_refused,
 	    test_work_is_done_in_bounded_runs,
+	    test_what_is_whole_is_lent,
+	    test_a_file_that_has_grown_is_read_there,
+	    test_what_is_lent_outlives_the_device,
 	};
 
 	may_mount = !unshare(CLONE_NEWNS) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);

@@ -69,6 +69,58 @@ START_TEST(test_mem_turns_are_bounded)
 }
 END_TEST
 
+/* The memory itself is lent, also to who gives it back when the disk has gone. */
+static void
+lent(const char *bstype, int byte)
+{
+	static struct bench b;
+	static struct one_io one[2];
+	static uint8_t buf[4096];
+	struct iovec v = {buf, sizeof(buf)};
+
+	bench_open(&b, bstype, KV("size=1m"));
+	memset(buf, byte, sizeof(buf));
+	ck_assert_int_eq(do_io(&b.s, b.chan, BE_WRITE, 0, 8192, buf, sizeof(buf)), BE_OK);
+	memset(buf, 0x11, sizeof(buf));
+	for (unsigned i = 0; i < 2; i++) {
+		one[i] = (struct one_io){.io = {.op = BE_READ,
+						.flags = BE_LEND,
+						.off = 8192,
+						.len = sizeof(buf),
+						.iov = &v,
+						.niov = 1,
+						.done = one_done}};
+		be_submit(b.chan, &one[i].io);
+	}
+	while (stub_turn(&b.s))
+		;
+	for (unsigned i = 0; i < 2; i++) {
+		const uint8_t *p = one[i].io.lent.iov_base;
+
+		ck_assert(one[i].done == 1 && one[i].io.st == BE_OK);
+		ck_assert_ptr_nonnull(one[i].io.give_back);
+		ck_assert_uint_eq(one[i].io.lent.iov_len, sizeof(buf));
+		ck_assert(p[0] == byte && !memcmp(p, p + 1, sizeof(buf) - 1));
+		ck_assert_int_eq(buf[i], 0x11);
+		if (i == 0)
+			bench_close(&b);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		one[i].io.give_back(&one[i].io);
+}
+
+START_TEST(test_mem_is_lent)
+{
+	lent("mem", 0x77);
+}
+END_TEST
+
+START_TEST(test_null_is_lent)
+{
+	lent("null", 0);
+}
+END_TEST
+
 START_TEST(test_null)
 {
 	static struct bench b;
@@ -137,4 +189,5 @@ START_TEST(test_mem_from_several_cores)
 END_TEST
 
 SUITE("backend/ram", test_mem_against_a_copy, test_mem_unmap_to_the_byte,
-      test_mem_turns_are_bounded, test_null, test_mem_from_several_cores)
+      test_mem_turns_are_bounded, test_mem_is_lent, test_null_is_lent, test_null,
+      test_mem_from_several_cores)
