@@ -8,7 +8,8 @@
         lab.run("iscsi-ls", "-s", lab.portal_url())
 
 Leaving the block stops the daemons by their pids, and fails if one of them had ended by itself, ended in an error, or left
-a sanitizer report. LGT_LAB=tgt runs Debian's tgtd instead, for a look at the reference.
+a sanitizer report. LGT_ENGINE=NAME has the gateway run with --engine NAME. LGT_LAB=tgt runs Debian's tgtd instead, for a
+look at the reference.
 
 As a program: `lab.py COMMAND…` runs COMMAND with the environment of a fresh lab (LGT_RUN_DIR, TGT_IPC_SOCKET, PORTAL).
 """
@@ -25,6 +26,7 @@ import time
 BUILD = os.environ.get("LGT_BUILD", os.path.abspath("build"))
 SCALE = int(os.environ.get("LGT_SCALE", "1"))
 STANDIN = os.environ.get("LGT_LAB") == "tgt"
+ENGINE = ["--engine", os.environ["LGT_ENGINE"]] if os.environ.get("LGT_ENGINE") else []
 IQN = "iqn.2026-11.org.example:t"
 READY_SECS = 20 * SCALE
 STOP_SECS = 20 * SCALE
@@ -134,7 +136,7 @@ class Lab:
             self.mgmtd = None
         else:
             self.tadm_path = os.path.join(BUILD, "lgtadm")
-            self.gateway = Daemon(self, "lichgated", [os.path.join(BUILD, "lichgated"), "-f", *gateway_args])
+            self.gateway = Daemon(self, "lichgated", [os.path.join(BUILD, "lichgated"), "-f", *ENGINE, *gateway_args])
             self.mgmtd = Daemon(self, "lichgate-mgmtd", [os.path.join(BUILD, "lichgate-mgmtd"), "-f",
                                                          "--portal", self.portal, *mgmtd_args])
 

@@ -8,39 +8,7 @@
 
 #include "gateway/core/buf.h"
 #include "gateway/core/engine.h"
-#include "tests/unit/core/cores.h"
-
-struct call {
-	struct gw_op op;
-	int res;
-	unsigned times;
-	sem_t done;
-};
-
-static void
-call_done(struct gw_op *op, int res)
-{
-	struct call *c = gw_container(op, struct call, op);
-
-	c->res = res;
-	c->times++;
-	sem_post(&c->done);
-}
-
-static void
-call_init(struct call *c)
-{
-	memset(c, 0, sizeof(*c));
-	c->op.done = call_done;
-	sem_init(&c->done, 0, 0);
-}
-
-static int
-call_wait(struct call *c)
-{
-	sem_wait_whole(&c->done);
-	return c->res;
-}
+#include "tests/unit/core/call.h"
 
 /* --- sockets --- */
 
