@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -20,11 +22,13 @@
 
 #define STALL_NS 10000000000u
 #define DRAIN_NS 5000000000u
-#define IDLE_MS	 100
+#define IDLE_MS  100
 
 _Atomic int lean_load = LOAD_WARMUP;
 
 static struct cpu window;
+static uint64_t rss_before; /* of the target, before the first login */
+static double login_secs;
 static uint64_t measure_at, end_at;
 static pthread_barrier_t filled;
 
@@ -133,7 +137,7 @@ turn(struct worker *w, unsigned count)
 	if (!w->o->sleep && count % 64)
 		return;
 	w->now = now_ns();
-	if (w->now - w->last_done > STALL_NS && w->seen != LOAD_END)
+	if (w->now - w->last_done > STALL_NS && w->seen != LOAD_END && !w->o->idle)
 		die("the target has answered nothing for 10 s");
 }
 
@@ -186,6 +190,7 @@ prepare(struct worker *w)
 			    strerror(errno));
 	}
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
+	w->buf = lean_pages(LEAN_BUF);
 	for (unsigned i = 0; i < w->nsess; i++) {
 		struct sess *s = &w->sess[i];
 		struct epoll_event ev = {.events = EPOLLIN, .data.ptr = s};
@@ -228,6 +233,23 @@ work(void *arg)
 }
 
 static void
+login_all(const struct opts *o, struct sess *sess)
+{
+	struct rlimit files = {o->sessions + 64, o->sessions + 64};
+	struct cpu before;
+
+	cpu_sample(&before, o->pid);
+	setrlimit(RLIMIT_NOFILE, &files);
+	for (unsigned i = 0; i < o->sessions; i++) {
+		sess[i].o = o;
+		sess[i].index = i;
+		sess_login(&sess[i]);
+	}
+	rss_before = before.rss;
+	login_secs = (double)(now_ns() - before.wall) / 1e9;
+}
+
+static void
 run(const struct opts *o, struct count *sum)
 {
 	struct sess *sess = calloc(o->sessions, sizeof(*sess));
@@ -237,11 +259,7 @@ run(const struct opts *o, struct count *sum)
 
 	if (!sess || !w)
 		die("no memory for %u sessions", o->sessions);
-	for (unsigned i = 0; i < o->sessions; i++) {
-		sess[i].o = o;
-		sess[i].index = i;
-		sess_login(&sess[i]);
-	}
+	login_all(o, sess);
 	pthread_barrier_init(&filled, NULL, o->threads);
 	for (unsigned i = 0; i < o->threads; i++) {
 		w[i].o = o;
@@ -260,6 +278,8 @@ run(const struct opts *o, struct count *sum)
 		sum->writes += w[i].count.writes;
 		sum->errors += w[i].count.errors;
 		lat_merge(&sum->lat, &w[i].count.lat);
+		munmap(w[i].buf, LEAN_BUF);
+		close(w[i].epoll);
 	}
 	for (unsigned i = 0; i < o->sessions; i++)
 		sess_free(&sess[i]);
@@ -289,9 +309,12 @@ report_json(const struct opts *o, const struct count *c, double secs)
 		printf("%.6f", (double)window.target / 1e9);
 	else
 		printf("null");
-	printf(", \"self\": %.6f, \"busy\": %.2f, \"softirq\": %.2f, \"steal\": %.2f}}\n",
+	printf(", \"self\": %.6f, \"busy\": %.3f, \"softirq\": %.3f, \"steal\": %.3f}, ",
 	       (double)window.self / 1e9, (double)window.busy / 1e9, (double)window.softirq / 1e9,
 	       (double)window.steal / 1e9);
+	printf("\"sessions\": %u, \"login_s\": %.6f, \"rss_before\": %llu, \"rss\": %llu}\n",
+	       o->sessions, login_secs, (unsigned long long)rss_before,
+	       (unsigned long long)window.rss);
 }
 
 static void
@@ -326,6 +349,7 @@ static const char usage[] =
     "  --verify                 writes a pattern over the span first, then checks every read\n"
     "  --copy                   large read data is copied out too, not dropped in the kernel\n"
     "  --mrdsl N --first-burst N  what is offered at login\n"
+    "  --idle                   logs in, and sends nothing\n"
     "  --pid N                  the target's process: its CPU time is measured\n"
     "  --json\n";
 
@@ -383,14 +407,14 @@ parse_digest(struct opts *o, const char *v)
 }
 
 static const struct option longs[] = {
-    {"url", 1, NULL, 'u'},	{"sessions", 1, NULL, 's'}, {"depth", 1, NULL, 'd'},
-    {"bs", 1, NULL, 'b'},	{"mix", 1, NULL, 'm'},	    {"rw", 1, NULL, 'r'},
-    {"seq", 0, NULL, 'q'},	{"random", 0, NULL, 'Q'},   {"seconds", 1, NULL, 't'},
-    {"warmup", 1, NULL, 'w'},	{"spin", 0, NULL, 'S'},	    {"sleep", 0, NULL, 'Z'},
-    {"cpu", 1, NULL, 'c'},	{"threads", 1, NULL, 'T'},  {"digest", 1, NULL, 'D'},
-    {"json", 0, NULL, 'j'},	{"verify", 0, NULL, 'v'},   {"copy", 0, NULL, 'C'},
-    {"mrdsl", 1, NULL, 'M'},	{"pid", 1, NULL, 'p'},	    {"span", 1, NULL, 'n'},
-    {"first-burst", 1, NULL, 'F'}, {NULL, 0, NULL, 0},
+    {"url", 1, NULL, 'u'},         {"sessions", 1, NULL, 's'}, {"depth", 1, NULL, 'd'},
+    {"bs", 1, NULL, 'b'},          {"mix", 1, NULL, 'm'},      {"rw", 1, NULL, 'r'},
+    {"seq", 0, NULL, 'q'},         {"random", 0, NULL, 'Q'},   {"seconds", 1, NULL, 't'},
+    {"warmup", 1, NULL, 'w'},      {"spin", 0, NULL, 'S'},     {"sleep", 0, NULL, 'Z'},
+    {"cpu", 1, NULL, 'c'},         {"threads", 1, NULL, 'T'},  {"digest", 1, NULL, 'D'},
+    {"json", 0, NULL, 'j'},        {"verify", 0, NULL, 'v'},   {"copy", 0, NULL, 'C'},
+    {"mrdsl", 1, NULL, 'M'},       {"pid", 1, NULL, 'p'},      {"span", 1, NULL, 'n'},
+    {"first-burst", 1, NULL, 'F'}, {"idle", 0, NULL, 'I'},     {NULL, 0, NULL, 0},
 };
 
 static void
@@ -457,6 +481,9 @@ set_option(struct opts *o, int c, const char *v)
 	case 'C':
 		o->copy = true;
 		break;
+	case 'I':
+		o->idle = true;
+		break;
 	case 'M':
 		o->mrdsl = (uint32_t)number("mrdsl", v);
 		break;
@@ -493,8 +520,15 @@ int
 main(int argc, char **argv)
 {
 	static struct count sum;
-	struct opts o = {.sessions = 1, .depth = 1, .threads = 1, .read_pct = 100, .bs = 4096,
-			 .seconds = 3, .warmup = 0.5, .mrdsl = 1u << 20, .first_burst = 1u << 18};
+	struct opts o = {.sessions = 1,
+			 .depth = 1,
+			 .threads = 1,
+			 .read_pct = 100,
+			 .bs = 4096,
+			 .seconds = 3,
+			 .warmup = 0.5,
+			 .mrdsl = 1u << 20,
+			 .first_burst = 1u << 18};
 	double secs;
 	int c;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The lean load generator: one thread drives its sessions, everything in place, nothing allocated. */
+/* The lean load generator: one thread drives its sessions, everything in place, nothing allocated.
+ */
 #ifndef TESTS_BENCH_LEAN_H
 #define TESTS_BENCH_LEAN_H
 
@@ -10,23 +11,25 @@
 #include <sys/uio.h>
 
 #define LEAN_THREADS_MAX 16
+#define LEAN_HEAD        1088 /* more than the longest header with its digest */
+#define LEAN_BUF	 (512u << 10)
 
 struct opts {
 	char host[256], port[16], iqn[224];
 	unsigned lun, sessions, depth, threads, read_pct;
 	uint32_t bs;
-	uint64_t span;	      /* bytes of the LUN that the load touches; 0: all */
-	uint32_t mrdsl;	      /* MaxRecvDataSegmentLength that is declared */
+	uint64_t span;        /* bytes of the LUN that the load touches; 0: all */
+	uint32_t mrdsl;       /* MaxRecvDataSegmentLength that is declared */
 	uint32_t first_burst; /* FirstBurstLength that is offered */
 	double seconds, warmup;
 	int cpu[LEAN_THREADS_MAX];
 	unsigned ncpu;
 	pid_t pid; /* the target's process, whose CPU time is measured; 0: none */
-	bool seq, sleep, hdig, ddig, json, verify, copy;
+	bool seq, sleep, hdig, ddig, json, verify, copy, idle;
 };
 
 /* Latencies: 64 buckets per power of two, 1.6 % wide. */
-#define LAT_SUB	    64
+#define LAT_SUB     64
 #define LAT_BUCKETS (LAT_SUB * 40)
 struct lat {
 	uint64_t count[LAT_BUCKETS];
@@ -40,7 +43,11 @@ struct slot {
 	uint8_t *data; /* what writes send: of its own with --verify, else shared */
 };
 
-enum load { LOAD_WARMUP, LOAD_MEASURE, LOAD_END };
+enum load {
+	LOAD_WARMUP,
+	LOAD_MEASURE,
+	LOAD_END
+};
 
 /* What one thread has counted; of the measured window once that is open. */
 struct count {
@@ -49,9 +56,9 @@ struct count {
 };
 
 struct out {
-	uint8_t *head;	  /* ring of header copies, `heads` of `stride` bytes */
+	uint8_t *head; /* ring of header copies, `heads` of `stride` bytes */
 	uint32_t heads, next;
-	uint32_t stride;  /* 48, or 52 with a header digest */
+	uint32_t stride;   /* 48, or 52 with a header digest */
 	struct iovec *iov; /* [first, last) is not sent yet */
 	uint32_t first, last, iovs;
 };
@@ -69,10 +76,10 @@ struct sess {
 	/* sequence numbers, host order */
 	uint32_t cmdsn, max_cmdsn, exp_statsn;
 	/* what is coming in */
-	uint8_t *buf;
-	uint32_t have;	    /* bytes at the start of buf that wait for the rest of their PDU */
-	uint32_t data_left; /* of the PDU that is being read */
-	uint32_t tail;	    /* its padding and data digest */
+	uint8_t carry[LEAN_HEAD]; /* the start of a header that is not complete, */
+	uint32_t have;            /* so long */
+	uint32_t data_left;       /* of the PDU that is being read */
+	uint32_t tail;            /* its padding and data digest */
 	uint32_t pdu_slot, pdu_pos, crc;
 	uint8_t head[48];
 	bool in_pdu;
@@ -92,6 +99,7 @@ struct worker {
 	unsigned index;
 	struct sess *sess; /* `nsess` in a row */
 	unsigned nsess;
+	uint8_t *buf; /* what every session receives into */
 	int epoll;
 	uint64_t now, last_done;
 	enum load seen;
@@ -103,6 +111,7 @@ struct worker {
 struct cpu {
 	uint64_t wall, self, target, busy, softirq, steal;
 	bool have_target;
+	uint64_t rss; /* bytes of the target, at the sample */
 };
 
 extern _Atomic int lean_load;
@@ -118,6 +127,8 @@ void sess_logout(struct sess *s);
 /* lean_load.c */
 void sess_ready(struct sess *s);
 void sess_free(struct sess *s);
+/* Pages at an address of their own, touched: the first seconds are not spent in faults. */
+void *lean_pages(size_t n);
 void sess_issue(struct sess *s);
 void sess_recv(struct sess *s, int flags);
 bool sess_idle(const struct sess *s);

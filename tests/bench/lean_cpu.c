@@ -49,6 +49,23 @@ machine(struct cpu *c)
 	c->steal = v[7] * tick;
 }
 
+static uint64_t
+resident(pid_t target)
+{
+	unsigned long long all, rss = 0;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)target);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%llu %llu", &all, &rss) != 2)
+		rss = 0;
+	fclose(f);
+	return rss * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 void
 cpu_sample(struct cpu *c, pid_t target)
 {
@@ -61,6 +78,8 @@ cpu_sample(struct cpu *c, pid_t target)
 		c->target = clock_ns(id);
 		c->have_target = c->target != 0;
 	}
+	if (target > 0)
+		c->rss = resident(target);
 	c->self = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	c->wall = now_ns();
 }

@@ -13,7 +13,6 @@
 #include "gateway/base/num.h"
 #include "iscsi/proto.h"
 
-#define BUF_LEN	   (512u << 10)
 #define HEAD_LEN   1024 /* received at once where data is discarded in the kernel */
 #define SKIP_MIN   (32u << 10)
 #define OP_READ16  0x88
@@ -53,9 +52,8 @@ pattern_is(const uint8_t *p, uint64_t off, uint32_t len)
 	return true;
 }
 
-/* Pages at their own address, touched: the first seconds are not spent in faults. */
-static void *
-pages(size_t n)
+void *
+lean_pages(size_t n)
 {
 	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,
 		       -1, 0);
@@ -79,14 +77,13 @@ sess_ready(struct sess *s)
 	if (o->bs % s->block_len)
 		die("%u bytes are no multiple of the block length %u", o->bs, s->block_len);
 	out_init(&s->out, o->depth * outs + 16, ISCSI_BHS_LEN + (s->hdig ? ISCSI_DIGEST_LEN : 0));
-	s->buf = pages(BUF_LEN);
 	s->slot = calloc(o->depth, sizeof(*s->slot));
 	s->idle = calloc(o->depth, sizeof(*s->idle));
 	if (!s->slot || !s->idle)
 		die("no memory for commands");
 	for (uint32_t i = 0; i < o->depth; i++) {
 		s->idle[s->nidle++] = o->depth - 1 - i;
-		s->slot[i].data = i && !o->verify ? s->slot[0].data : pages(o->bs);
+		s->slot[i].data = i && !o->verify ? s->slot[0].data : lean_pages(o->bs);
 	}
 	if (!o->verify)
 		sess_pattern(s->slot[0].data, 0, o->bs);
@@ -99,7 +96,6 @@ sess_ready(struct sess *s)
 void
 sess_free(struct sess *s)
 {
-	munmap(s->buf, BUF_LEN);
 	for (uint32_t i = 0; i < (s->o->verify ? s->o->depth : 1); i++)
 		munmap(s->slot[i].data, s->o->bs);
 	free(s->slot);
@@ -145,7 +141,8 @@ next_is_write(struct sess *s)
 	return pct == 0 || (pct < 100 && (next_random(s) >> 32) * 100 >> 32 >= pct);
 }
 
-/* The shared payload never changes: its digests are computed once for each place a PDU starts at. */
+/* The shared payload never changes: its digests are computed once for each place a PDU starts at.
+ */
 static uint32_t
 data_crc(struct sess *s, const struct slot *sl, uint32_t off, uint32_t len)
 {
@@ -247,7 +244,7 @@ put_command(struct sess *s, uint32_t itt)
 void
 sess_issue(struct sess *s)
 {
-	if (s->w->seen == LOAD_END)
+	if (s->w->seen == LOAD_END || s->o->idle)
 		return;
 	while (s->nidle > 0 && !gw_sn_lt(s->max_cmdsn, s->cmdsn)) {
 		if (s->w->filling && s->fill_left-- == 0) {
@@ -479,7 +476,8 @@ void
 sess_recv(struct sess *s, int flags)
 {
 	bool skip = !s->o->copy && !s->o->verify;
-	uint32_t room = BUF_LEN - s->have;
+	uint32_t room = LEAN_BUF - s->have;
+	uint8_t *buf = s->w->buf;
 	ssize_t n;
 
 	if (skip && s->data_left >= SKIP_MIN) {
@@ -490,12 +488,12 @@ sess_recv(struct sess *s, int flags)
 	}
 	if (skip && s->o->bs >= 2 * SKIP_MIN && s->o->read_pct)
 		room = GW_MIN(room, (uint32_t)HEAD_LEN);
-	n = got(recv(s->fd, s->buf + s->have, room, flags));
+	n = got(recv(s->fd, buf + s->have, room, flags));
 	if (n <= 0)
 		return;
 	s->w->now = now_ns();
+	memcpy(buf, s->carry, s->have);
 	n += s->have;
-	s->have = parse(s, s->buf, (uint32_t)n);
-	if (s->have)
-		memmove(s->buf, s->buf + n - s->have, s->have);
+	s->have = parse(s, buf, (uint32_t)n);
+	memcpy(s->carry, buf + n - s->have, s->have);
 }

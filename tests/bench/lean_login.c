@@ -99,8 +99,9 @@ get_pdu(struct sess *s, struct pdu *p)
 static void
 add_key(struct pdu *p, const char *key, const char *value)
 {
-	p->len += (uint32_t)snprintf((char *)p->data + p->len, TEXT_MAX - p->len, "%s=%s", key,
-				     value) + 1;
+	p->len +=
+	    (uint32_t)snprintf((char *)p->data + p->len, TEXT_MAX - p->len, "%s=%s", key, value) +
+	    1;
 }
 
 static void

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What leaves: headers in a ring, neighbours merged, data by reference, one sendmsg() for all of it. */
+/* What leaves: headers in a ring, neighbours merged, data by reference, one sendmsg() for all of
+ * it. */
 #include "tests/bench/lean.h"
 
 #include <errno.h>

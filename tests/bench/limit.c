@@ -177,7 +177,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct option longs[] = {
-	    {"port", 1, NULL, 'p'}, {"mem", 1, NULL, 'm'}, {"file", 1, NULL, 'f'},
+	    {"port", 1, NULL, 'p'}, {"mem", 1, NULL, 'm'},  {"file", 1, NULL, 'f'},
 	    {"cpu", 1, NULL, 'c'},  {"addr", 1, NULL, 'a'}, {NULL, 0, NULL, 0},
 	};
 	static struct limit l;

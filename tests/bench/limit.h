@@ -6,12 +6,12 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#define LIMIT_BLOCK  512u
-#define LIMIT_IO_MAX (4u << 20) /* the longest read or write that is served */
-#define LIMIT_BUF    (256u << 10)
-#define LIMIT_WRITES 1024	/* writes of a connection whose data has not come yet */
-#define LIMIT_IOVS   16384	/* a buffer full of reads, */
-#define LIMIT_IO_IOVS 1024	/* and the longest read in the smallest pieces */
+#define LIMIT_BLOCK   512u
+#define LIMIT_IO_MAX  (4u << 20) /* the longest read or write that is served */
+#define LIMIT_BUF     (256u << 10)
+#define LIMIT_WRITES  1024  /* writes of a connection whose data has not come yet */
+#define LIMIT_IOVS    16384 /* a buffer full of reads, */
+#define LIMIT_IO_IOVS 1024  /* and the longest read in the smallest pieces */
 
 struct limit {
 	uint64_t size;

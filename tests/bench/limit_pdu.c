@@ -55,8 +55,8 @@ answer_read(struct conn *c, const uint8_t *bhs, const uint8_t *data, uint32_t le
 
 	do {
 		bool end = len - off <= most;
-		uint8_t *h = conn_head(c, ISCSI_OP_DATA_IN,
-				       end ? ISCSI_FLAG_F | ISCSI_DATAIN_S : 0, bhs);
+		uint8_t *h =
+		    conn_head(c, ISCSI_OP_DATA_IN, end ? ISCSI_FLAG_F | ISCSI_DATAIN_S : 0, bhs);
 
 		n = GW_MIN(most, len - off);
 		gw_put_be32(h + ISCSI_AT_TTT, ISCSI_RESERVED_TAG);

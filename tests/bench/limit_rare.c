@@ -25,7 +25,7 @@ static const char *
 answer(struct conn *c, const char *key, const char *v)
 {
 	static const char *const echo[] = {
-	    "MaxBurstLength",	  "FirstBurstLength", "InitialR2T",	"DefaultTime2Wait",
+	    "MaxBurstLength",     "FirstBurstLength", "InitialR2T",     "DefaultTime2Wait",
 	    "DefaultTime2Retain", "ImmediateData",    "DataPDUInOrder", "DataSequenceInOrder"};
 	uint32_t n = (uint32_t)strtoul(v, NULL, 0);
 
@@ -43,8 +43,9 @@ answer(struct conn *c, const char *key, const char *v)
 	if (strstr(key, "Digest") || strcmp(key, "AuthMethod") == 0)
 		return "None";
 	return strncmp(key, "Initiator", 9) && strncmp(key, "Target", 6) &&
-	       strcmp(key, "SessionType") && strcmp(key, "MaxRecvDataSegmentLength") ?
-	       "NotUnderstood" : NULL;
+		       strcmp(key, "SessionType") && strcmp(key, "MaxRecvDataSegmentLength")
+		   ? "NotUnderstood"
+		   : NULL;
 }
 
 void
@@ -77,10 +78,10 @@ rare_login(struct conn *c, const uint8_t *bhs, const uint8_t *data, uint32_t len
 		c->full_feature = true;
 	}
 	c->cmdsn = gw_be32(bhs + ISCSI_AT_CMDSN);
-	h = conn_head(c, ISCSI_OP_LOGIN_RSP,
-		      (uint8_t)((bhs[ISCSI_AT_FLAGS] & ISCSI_LOGIN_CSG) |
-				(go ? ISCSI_LOGIN_T | next : 0)),
-		      bhs);
+	h = conn_head(
+	    c, ISCSI_OP_LOGIN_RSP,
+	    (uint8_t)((bhs[ISCSI_AT_FLAGS] & ISCSI_LOGIN_CSG) | (go ? ISCSI_LOGIN_T | next : 0)),
+	    bhs);
 	memcpy(h + ISCSI_AT_ISID, bhs + ISCSI_AT_ISID, 6);
 	gw_put_be16(h + ISCSI_AT_TSIH, 1);
 	conn_data(c, h, c->text, n);
