@@ -3,11 +3,9 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "backend/uring_priv.h"
 #include "gateway/base/bug.h"
-#include "gateway/base/log.h"
 #include "gateway/base/num.h"
 
 bool
@@ -27,15 +25,6 @@ uring_st(const struct be_io *io, int e)
 			return size ? BE_ERANGE : BE_EGONE;
 	}
 	return be_st_of_errno(e);
-}
-
-void
-uring_set_lost(struct uring_dev *ud, int e)
-{
-	if (!atomic_exchange_explicit(&ud->lost, true, memory_order_relaxed))
-		gw_err("writes may be lost, flushes fail until the backing store is opened again: "
-		       "path=%s error=\"%s\"",
-		       ud->path, strerror(e));
 }
 
 static void
@@ -79,6 +68,7 @@ uring_chan_open(struct be_dev *dev, struct gw_core *core, struct be_chan **chan)
 		free(c);
 		return rc;
 	}
+	uring_syncs_init(&c->syncs);
 	*chan = &c->chan;
 	return 0;
 }
@@ -90,6 +80,8 @@ uring_chan_close(struct be_chan *chan)
 	struct uring_dev *ud = chan->dev->priv;
 
 	gw_forget_fd(chan->core, ud->fd);
+	if (ud->fds)
+		gw_forget_fd(chan->core, ud->fds[chan->core->id]);
 	if (ud->ram)
 		uring_ram_fini(c);
 	if (ud->direct)

@@ -25,6 +25,7 @@ struct opening {
 	struct uring_dev *ud;
 	struct be_opts o;
 	struct stat st;
+	int flags; /* that open(2) works with, O_EXCL left out */
 	char *err;
 	unsigned err_size;
 };
@@ -58,8 +59,7 @@ open_failed(struct opening *p, int e)
 static int
 open_path(struct opening *p)
 {
-	int flags = (p->o.ro ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY;
-	int rc;
+	int excl = 0, rc;
 
 	if (!p->o.path)
 		return refuse(p, -EINVAL, "a file or block device needs path=");
@@ -72,12 +72,13 @@ open_path(struct opening *p)
 	if (rc)
 		return rc;
 	p->ud->block = S_ISBLK(p->st.st_mode);
+	p->flags = (p->o.ro ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY;
 	if (p->o.direct)
-		flags |= O_DIRECT;
+		p->flags |= O_DIRECT;
 	/* Without O_CREAT it asks for a block device that nobody else has claimed (open(2)). */
 	if (p->ud->block && !p->o.ro)
-		flags |= O_EXCL;
-	p->ud->fd = open(p->o.path, flags);
+		excl = O_EXCL;
+	p->ud->fd = open(p->o.path, p->flags | excl);
 	return p->ud->fd < 0 ? open_failed(p, errno) : 0;
 }
 
@@ -261,6 +262,11 @@ inspect(struct opening *p)
 	if (rc)
 		return rc;
 	describe_unmap(p);
+	/* Who writes nothing has nothing to sync, and memory has nowhere to write it back to. */
+	if (!p->o.ro && !p->ud->ram)
+		rc = uring_sync_open(p->ud, p->flags, p->err, p->err_size);
+	if (rc)
+		return rc;
 	rc = settle_size(p);
 	if (!rc && p->ud->ram)
 		uring_map_init(p->ud, p->dev->size);
@@ -300,6 +306,7 @@ uring_open(struct be_dev *dev, const char *const *kv, char *err, unsigned err_si
 	return 0;
 
 out_claim:
+	uring_sync_close(p.ud);
 	uring_unclaim(p.ud);
 out_path:
 	free(p.ud->path);
@@ -317,6 +324,7 @@ uring_close(struct be_dev *dev)
 
 	uring_unclaim(ud);
 	uring_map_fini(ud);
+	uring_sync_close(ud);
 	close(ud->fd);
 	free(ud->path);
 	free(ud);

@@ -14,19 +14,20 @@ struct uring_chan;
 
 /* Set at open and constant, but for the atomics, which any core may set and none clears. */
 struct uring_dev {
-	int fd;
+	int fd;   /* the control thread's */
+	int *fds; /* each core's own open file; NULL: fd is for all (uring_sync.c) */
 	char *path;
 	bool block, direct, sync;
-	bool ram;		    /* a file whose pages are memory: uring_ram.c */
-	uint64_t range_piece;	    /* most bytes of one fallocate(2) */
-	uint64_t grown_to;	    /* by uring_resize(), bytes; 0 if not. Control thread */
-	atomic_bool lost;	    /* writes may be lost: no flush can succeed any more */
-	atomic_bool no_punch;	    /* the file system has said so */
+	bool ram;             /* a file whose pages are memory: uring_ram.c */
+	uint64_t range_piece; /* most bytes of one fallocate(2) */
+	uint64_t grown_to;    /* by uring_resize(), bytes; 0 if not. Control thread */
+	atomic_bool lost;     /* writes may be lost: no flush can succeed any more */
+	atomic_bool no_punch; /* the file system has said so */
 	atomic_bool no_zero_range;
-	struct be_map *map;	    /* uring_map.c; NULL: nothing is lent */
-	_Atomic uint8_t *whole;	    /* of each chunk of it: all of its pages are there */
+	struct be_map *map;     /* uring_map.c; NULL: nothing is lent */
+	_Atomic uint8_t *whole; /* of each chunk of it: all of its pages are there */
 	uint64_t chunks;
-	struct gw_list claim;	    /* claim.c: all open files of this process */
+	struct gw_list claim; /* claim.c: all open files of this process */
 	dev_t claim_dev;
 	ino_t claim_ino;
 	bool claim_ro;
@@ -60,20 +61,25 @@ int uring_resize(struct be_dev *dev, uint64_t bytes, char *err, unsigned err_siz
 
 #define URING_RETRIES 16 /* of EINTR and EAGAIN in a row, then BE_EBUSY */
 
-enum uring_method { URING_PUNCH, URING_ZERO_RANGE, URING_WRITE_ZEROES };
+enum uring_method {
+	URING_PUNCH,
+	URING_ZERO_RANGE,
+	URING_WRITE_ZEROES
+};
 
 struct uring_bounce;
 
 struct uring_io {
 	struct gw_op op;
 	struct be_cursor cur;
-	struct iovec part;	     /* where a transfer does not start at the edge of a segment */
+	struct iovec part;           /* where a transfer does not start at the edge of a segment */
 	struct uring_bounce *bounce; /* NULL: straight from and to the owner's memory */
-	uint64_t piece;		     /* UNMAP, ZERO: bytes in the fallocate under way */
-	int first_errno;	     /* durable write: see uring_rw.c */
+	uint64_t piece;              /* UNMAP, ZERO: bytes in the fallocate under way */
+	uint64_t sync_seq;           /* uring_sync.c; 0: no sync of it is under way */
+	int first_errno;             /* durable write: see uring_rw.c */
 	uint8_t retries;
-	uint8_t method;		     /* enum uring_method */
-	bool durable;		     /* GOOD means on the medium */
+	uint8_t method; /* enum uring_method */
+	bool durable;   /* GOOD means on the medium */
 };
 _Static_assert(sizeof(struct uring_io) <= sizeof(((struct be_io *)0)->priv), "no room");
 
@@ -95,17 +101,46 @@ uring_dev(const struct be_io *io)
 	return io->chan->dev->priv;
 }
 
+/* The open file that io's core uses. */
+static inline int
+uring_fd(const struct be_io *io)
+{
+	const struct uring_dev *ud = uring_dev(io);
+
+	return ud->fds ? ud->fds[io->chan->core->id] : ud->fd;
+}
+
 /* EINTR and EAGAIN, unless it has come too often. */
 bool uring_again(struct uring_io *u, int e);
 /* What to tell about errno e of io. */
 enum be_st uring_st(const struct be_io *io, int e);
-/* A flush has failed: says so once and makes every later one fail. */
-void uring_set_lost(struct uring_dev *ud, int e);
 
 /* --- uring_rw.c, uring_range.c --- */
 
 void uring_rw_start(struct be_io *io);
 void uring_range_start(struct be_io *io);
+
+/* --- uring_sync.c: who says that data is on the medium --- */
+
+/* The syncs of one channel; a durable write is one, too. be_io.node is in one of the lists. */
+struct uring_syncs {
+	struct gw_list running; /* in the order in which they began */
+	struct gw_list held;    /* succeeded, and wait for those that ran beside them */
+	uint64_t seq;           /* of the last that began */
+};
+
+/* The open files, after ud->fd. 0, or -errno with a sentence. Control thread. */
+int uring_sync_open(struct uring_dev *ud, int flags, char *err, unsigned err_size);
+void uring_sync_close(struct uring_dev *ud);
+void uring_syncs_init(struct uring_syncs *s);
+/* A failure lost data that had been written before: says so once and makes every later sync fail.
+ */
+void uring_set_lost(struct uring_dev *ud, int e);
+/* False: data is lost already, and io ends with that. */
+bool uring_sync_allowed(struct be_io *io);
+/* Around all that can report a loss. After end() io belongs to its owner. */
+void uring_sync_begin(struct be_io *io);
+void uring_sync_end(struct be_io *io, enum be_st st);
 void uring_flush_start(struct be_io *io);
 /* The last step of a durable UNMAP or ZERO, and all of a FLUSH. */
 void uring_sync_go(struct be_io *io);
@@ -131,7 +166,7 @@ void uring_map_forget(struct uring_dev *ud, uint64_t off, uint64_t len);
 
 /* --- uring_bounce.c: aligned memory for O_DIRECT --- */
 
-#define URING_BOUNCES	  2
+#define URING_BOUNCES     2
 #define URING_BOUNCE_SIZE (128u << 10)
 
 struct uring_bounce {
@@ -152,6 +187,7 @@ struct uring_bounces {
 struct uring_chan {
 	struct be_chan chan;
 	struct uring_bounces bounces;
+	struct uring_syncs syncs;
 	struct be_queue inline_rw; /* uring_ram.c */
 	struct be_lender *lender;
 };

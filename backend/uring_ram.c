@@ -105,9 +105,7 @@ uring_ram_start(struct be_io *io)
 {
 	struct uring_chan *c = gw_container(io->chan, struct uring_chan, chan);
 
-	if (is_durable(io) && atomic_load_explicit(&uring_dev(io)->lost, memory_order_relaxed))
-		be_done_later(io, BE_EMEDIUM);
-	else
+	if (!is_durable(io) || uring_sync_allowed(io))
 		be_queue_add(&c->inline_rw, io);
 }
 

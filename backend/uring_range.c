@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * UNMAP, ZERO and FLUSH. A range is punched out, or turned into zeroes by the file system, or
+ * UNMAP and ZERO. A range is punched out, or turned into zeroes by the file system, or
  * written with zeroes, whatever is allowed and works first.
  *
  * fallocate(FALLOC_FL_PUNCH_HOLE) leaves zeroes to the byte on files and to the logical block on
@@ -28,45 +28,6 @@ static const struct iovec zero_iov[ZERO_SEGS] = {Z, Z, Z, Z, Z, Z, Z, Z, Z, Z, Z
 #undef Z
 
 static void range_go(struct be_io *io);
-
-static void
-sync_done(struct gw_op *op, int res)
-{
-	struct be_io *io = uring_be_io(op);
-	struct uring_io *u = uring_io(io);
-	struct uring_dev *ud = uring_dev(io);
-
-	if (res < 0 && uring_again(u, -res)) {
-		uring_sync_go(io);
-		return;
-	}
-	if (res < 0 && res != -ECANCELED)
-		uring_set_lost(ud, -res);
-	/* The kernel reports a loss once: a flush beside the one that heard of it is no better. */
-	if (res >= 0 && atomic_load_explicit(&ud->lost, memory_order_relaxed))
-		be_done(io, BE_EMEDIUM);
-	else
-		be_done(io, res < 0 ? uring_st(io, -res) : BE_OK);
-}
-
-void
-uring_sync_go(struct be_io *io)
-{
-	struct uring_io *u = uring_io(io);
-
-	u->op.done = sync_done;
-	gw_fdatasync(io->chan->core, &u->op, uring_dev(io)->fd);
-}
-
-void
-uring_flush_start(struct be_io *io)
-{
-	memset(uring_io(io), 0, sizeof(struct uring_io));
-	if (atomic_load_explicit(&uring_dev(io)->lost, memory_order_relaxed))
-		be_done_later(io, BE_EMEDIUM);
-	else
-		uring_sync_go(io);
-}
 
 /* The cheapest way that is allowed and not known to fail. */
 static enum uring_method
@@ -145,7 +106,18 @@ write_zeroes(struct be_io *io, uint64_t left)
 		iov = &u->part;
 		n = 1;
 	}
-	gw_writev(io->chan->core, &u->op, uring_dev(io)->fd, iov, n, io->off + io->moved, 0);
+	gw_writev(io->chan->core, &u->op, uring_fd(io), iov, n, io->off + io->moved, 0);
+}
+
+/*
+ * The kernel drops what its cache holds of a block device's range. Who has the device for himself
+ * may, whatever is dirty there; from another open file it can end in EBUSY (truncate_bdev_range of
+ * Linux).
+ */
+static int
+range_fd(const struct be_io *io)
+{
+	return uring_dev(io)->block ? uring_dev(io)->fd : uring_fd(io);
 }
 
 static void
@@ -163,7 +135,7 @@ range_go(struct be_io *io)
 	mode |= u->method == URING_PUNCH ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
 	u->piece = GW_MIN(left, ud->range_piece);
 	uring_map_forget(ud, io->off + io->moved, u->piece);
-	gw_fallocate(io->chan->core, &u->op, ud->fd, mode, io->off + io->moved, u->piece);
+	gw_fallocate(io->chan->core, &u->op, range_fd(io), mode, io->off + io->moved, u->piece);
 }
 
 void
@@ -180,10 +152,8 @@ uring_range_start(struct be_io *io)
 	}
 	u->op.done = range_done;
 	u->durable = ud->sync || io->flags & BE_FUA;
-	if (u->durable && atomic_load_explicit(&ud->lost, memory_order_relaxed)) {
-		be_done_later(io, BE_EMEDIUM);
+	if (u->durable && !uring_sync_allowed(io))
 		return;
-	}
 	u->method = choose(io);
 	range_go(io);
 }

@@ -19,7 +19,10 @@ static void
 finish(struct be_io *io, enum be_st st)
 {
 	uring_bounce_put(io);
-	be_done(io, st);
+	if (uring_io(io)->sync_seq)
+		uring_sync_end(io, st);
+	else
+		be_done(io, st);
 }
 
 static void
@@ -27,7 +30,7 @@ transfer(struct be_io *io, const struct iovec *iov, unsigned niov)
 {
 	struct uring_io *u = uring_io(io);
 	struct gw_core *core = io->chan->core;
-	int fd = uring_dev(io)->fd;
+	int fd = uring_fd(io);
 
 	if (io->op == BE_READ)
 		gw_readv(core, &u->op, fd, iov, niov, io->off + io->moved);
@@ -41,6 +44,8 @@ uring_rw_go(struct be_io *io)
 {
 	struct uring_io *u = uring_io(io);
 
+	if (u->durable && !u->sync_seq)
+		uring_sync_begin(io);
 	if (u->bounce) {
 		u->part.iov_base = u->bounce->mem;
 		u->part.iov_len = GW_MIN(io->len - io->moved, (uint64_t)URING_BOUNCE_SIZE);
@@ -118,10 +123,8 @@ uring_rw_start(struct be_io *io)
 	io->moved = 0;
 	u->op.done = rw_done;
 	u->durable = io->op == BE_WRITE && (ud->sync || io->flags & BE_FUA);
-	if (u->durable && atomic_load_explicit(&ud->lost, memory_order_relaxed)) {
-		be_done_later(io, BE_EMEDIUM);
+	if (u->durable && !uring_sync_allowed(io))
 		return;
-	}
 	if (ud->direct && !uring_is_aligned(io) && !uring_bounce_get(io))
 		return;
 	uring_rw_go(io);

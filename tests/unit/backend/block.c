@@ -20,12 +20,12 @@ struct loop {
 };
 
 static bool
-loop_new(struct loop *l, off_t size)
+loop_on(struct loop *l, const char *under, off_t size)
 {
 	struct loop_config conf = {.info = {.lo_flags = LO_FLAGS_AUTOCLEAR}};
 	int ctl = open("/dev/loop-control", O_RDWR | O_CLOEXEC), n = -1;
 
-	tmp_new(&l->file, "/tmp", size);
+	tmp_new(&l->file, under, size);
 	l->fd = -1;
 	conf.fd = (uint32_t)open(l->file.path, O_RDWR | O_CLOEXEC);
 	/* Another process may take the free one that we were told of. */
@@ -45,6 +45,12 @@ loop_new(struct loop *l, off_t size)
 	if (l->fd < 0)
 		tmp_free(&l->file);
 	return l->fd >= 0;
+}
+
+static bool
+loop_new(struct loop *l, off_t size)
+{
+	return loop_on(l, "/tmp", size);
 }
 
 static void
@@ -204,6 +210,50 @@ START_TEST(test_no_space)
 }
 END_TEST
 
+/*
+ * The page cache takes what the disk below has no room for. The kernel tells each core of it,
+ * though both ask at one time.
+ */
+START_TEST(test_a_lost_write_is_told_to_each_core)
+{
+	static struct stub other;
+	static uint8_t buf[MIB];
+	struct be_chan *chan;
+	struct one_io one[2] = {0};
+	char dir[] = "/tmp/lgt-be-full.XXXXXX";
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(mount("lgt-test", dir, "tmpfs", 0, "size=1m"), 0);
+	ck_assert(loop_on(&loop, dir, 8 * MIB));
+	bench_open(&b, "uring", KV(loop.kv));
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_int_eq(do_io(&b.s, b.chan, BE_WRITE, 0, i * MIB, buf, MIB), BE_OK);
+	stub_init(&other, 3);
+	other.core.id = 1;
+	ck_assert_int_eq(be_chan_open(b.dev, &other.core, &chan), 0);
+	one[0].io = one[1].io = (struct be_io){.op = BE_FLUSH, .done = one_done};
+	be_submit(chan, &one[1].io);
+	stub_self = &b.s;
+	be_submit(b.chan, &one[0].io);
+	while (stub_turn(&b.s))
+		;
+	stub_self = &other;
+	while (stub_turn(&other))
+		;
+	ck_assert_uint_eq(b.s.failed[STUB_SYNC], 1);
+	ck_assert_uint_eq(other.failed[STUB_SYNC], 1);
+	for (unsigned i = 0; i < 2; i++)
+		ck_assert(one[i].done == 1 && one[i].io.st != BE_OK);
+	be_chan_close(chan);
+	stub_self = &b.s;
+	ck_assert_int_eq(do_io(&b.s, b.chan, BE_FLUSH, 0, 0, NULL, 0), BE_EMEDIUM);
+	bench_close(&b);
+	loop_free(&loop);
+	ck_assert_int_eq(umount(dir), 0);
+	rmdir(dir);
+}
+END_TEST
+
 static bool
 loop_there(void)
 {
@@ -221,8 +271,13 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-	    test_description, test_against_a_copy,     test_exclusive,
-	    test_its_end,     test_unmap_reads_zeroes, test_no_space,
+	    test_description,
+	    test_against_a_copy,
+	    test_exclusive,
+	    test_its_end,
+	    test_unmap_reads_zeroes,
+	    test_no_space,
+	    test_a_lost_write_is_told_to_each_core,
 	};
 
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||

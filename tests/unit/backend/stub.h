@@ -46,10 +46,11 @@ struct stub {
 	unsigned npending;
 	uint64_t rng;
 	unsigned calls[STUB_KINDS];
-	int fail[STUB_KINDS];	   /* errno of the next fail_count[] calls of a kind */
+	int fail[STUB_KINDS]; /* errno of the next fail_count[] calls of a kind */
 	unsigned fail_count[STUB_KINDS];
-	size_t short_max;	   /* most bytes of one transfer; 0: no limit */
-	size_t largest;		   /* bytes of the largest transfer asked for */
+	size_t short_max;            /* most bytes of one transfer; 0: no limit */
+	size_t largest;              /* bytes of the largest transfer asked for */
+	unsigned failed[STUB_KINDS]; /* calls that the kernel itself has failed */
 };
 
 static _Thread_local struct stub *stub_self;
@@ -77,6 +78,13 @@ struct gw_core *
 gw_core_self(void)
 {
 	return stub_self ? &stub_self->core : NULL;
+}
+
+/* Cores that a device is made for; a test that plays another than the first sets core.id. */
+unsigned
+gw_ncores(void)
+{
+	return 2;
 }
 
 void
@@ -178,6 +186,7 @@ stub_call(struct stub *s, const struct stub_call *c)
 		res = fallocate(c->fd, c->mode, (off_t)c->off, (off_t)c->len);
 	else
 		res = stub_transfer(s, c);
+	s->failed[c->kind] += res < 0;
 	return res < 0 ? -errno : (int)res;
 }
 
@@ -196,6 +205,20 @@ stub_kick(struct stub *s)
 		h->armed = false;
 		h->fn(h);
 	}
+}
+
+/* The i-th call under way ends with res, and is not made. */
+static inline void
+stub_complete(struct stub *s, unsigned i, int res)
+{
+	struct stub_call c = s->pending[i];
+
+	ck_assert_uint_lt(i, s->npending);
+	s->npending--;
+	memmove(s->pending + i, s->pending + i + 1, (s->npending - i) * sizeof(c));
+	c.op->busy = false;
+	c.op->done(c.op, res);
+	stub_kick(s);
 }
 
 /* One completion, if there is any, and one round of hooks. False if there was nothing to do. */
