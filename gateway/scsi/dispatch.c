@@ -1,16 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The way of a command: checks before data moves, execution, completion. */
+#include <string.h>
+
 #include "gateway/core/stats.h"
 #include "gateway/scsi/scsi_priv.h"
 
 static uint64_t
 cdb_field(const struct gw_cmd *cmd, unsigned at, unsigned size)
 {
+	const uint8_t *cdb = cmd->cdb + at, *usage = cmd->op->usage + at;
 	uint64_t v = 0;
 
-	for (unsigned i = at; i < at + size; i++)
-		v = v << 8 | (cmd->cdb[i] & cmd->op->usage[i]);
-	return v;
+	switch (size) {
+	case 8:
+		return gw_be64(cdb) & gw_be64(usage);
+	case 4:
+		return gw_be32(cdb) & gw_be32(usage);
+	case 2:
+		return gw_be16(cdb) & gw_be16(usage);
+	default:
+		for (unsigned i = 0; i < size; i++)
+			v = v << 8 | (cdb[i] & usage[i]);
+		return v;
+	}
 }
 
 static void
@@ -76,6 +88,18 @@ check_reservation(struct gw_cmd *cmd)
 	return false;
 }
 
+/* No bit is set that may not be, in all of the CDB's first 16 bytes. */
+static bool
+bits_clean(const struct gw_cmd *cmd)
+{
+	uint64_t cdb[2], usage[2];
+
+	_Static_assert(sizeof(cmd->op->usage) == sizeof(usage), "an op names 16 bytes");
+	memcpy(cdb, cmd->cdb, sizeof(cdb));
+	memcpy(usage, cmd->op->usage, sizeof(usage));
+	return !((cdb[0] & ~usage[0]) | (cdb[1] & ~usage[1]));
+}
+
 /* SPC-4 4.3: reserved bits are zero; the field pointer names the highest wrong bit. */
 static bool
 check_bits(struct gw_cmd *cmd)
@@ -86,6 +110,8 @@ check_bits(struct gw_cmd *cmd)
 		scsi_check(cmd, SENSE_CDB_FIELD);
 		return false;
 	}
+	if (bits_clean(cmd))
+		return true;
 	for (unsigned i = 1; i < op->cdb_len; i++) {
 		unsigned wrong = cmd->cdb[i] & ~(unsigned)op->usage[i];
 
