@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <arpa/inet.h>
@@ -41,10 +40,9 @@ struct iscsi_conn *
 iscsi_conn_new(struct gw_core *home, int fd, const struct sockaddr_storage *peer,
 	       const struct sockaddr_storage *local)
 {
-	struct iscsi_conn *c;
+	struct tcp_core *tc = home->slot[GW_SLOT_TCP];
+	struct iscsi_conn *c = tcp_core_get(&tc->conn_mem);
 
-	/* Whole cache lines: its neighbours may be another core's. */
-	c = aligned_alloc(GW_CACHELINE, gw_round_up(sizeof(*c), GW_CACHELINE));
 	if (!c)
 		return NULL;
 	memset(c, 0, sizeof(*c));
@@ -303,8 +301,9 @@ conn_free(struct iscsi_conn *c)
 	tc->nconn--;
 	if (tc->nconn == 0)
 		gw_timer_stop(&tc->famine);
-	gw_stat_add(c->core->stats->conns_live, -1ull);
-	free(c);
+	gw_pool_put(&tc->conn_mem, c);
+	gw_pool_trim(&tc->conn_mem);
+	gw_stat_add(tc->core->stats->conns_live, -1ull);
 }
 
 static void

@@ -400,6 +400,7 @@ struct tcp_core {
 	struct gw_core *core;
 	const struct gw_xport_ops *xport;
 	struct gw_pool tasks, ctls, batches, logins;
+	struct gw_pool conn_mem, sess_mem; /* grow when they are empty */
 	struct gw_list conns;   /* all */
 	struct gw_list waiters; /* conn->pool_wait */
 	struct gw_hook wake;
@@ -414,6 +415,8 @@ void tcp_core_wake(struct tcp_core *tc);
 /* tcp_famine.c: somebody waits for buffers or a login's memory. */
 void tcp_famine_init(struct tcp_core *tc);
 void tcp_famine(struct tcp_core *tc);
+/* An object of conn_mem or sess_mem; NULL without memory. Not in the data path. */
+void *tcp_core_get(struct gw_pool *p);
 /* A session more or less: the pools grow with their number, shrink when there is none. Best effort. */
 void tcp_core_sessions(struct tcp_core *tc, int change);
 

@@ -21,6 +21,15 @@ static struct {
 	_Atomic uint32_t count;
 } reg;
 
+/* Sessions whose memory is not yet given back. */
+static _Atomic uint32_t living;
+
+uint32_t
+iscsi_sessions_living(void)
+{
+	return atomic_load(&living);
+}
+
 int
 iscsi_registry_init(void)
 {
@@ -88,9 +97,13 @@ tsih_new(void)
 static void
 session_free(struct iscsi_session *s)
 {
+	struct tcp_core *tc = s->core->slot[GW_SLOT_TCP];
+
 	iscsi_text_fini(&s->text);
 	free(s->hash);
-	free(s);
+	gw_pool_put(&tc->sess_mem, s);
+	gw_pool_trim(&tc->sess_mem);
+	atomic_fetch_sub(&living, 1);
 }
 
 /* --- answers, on the home core ------------------------------------------------------------------
@@ -258,18 +271,18 @@ hash_size(uint32_t depth)
 struct iscsi_session *
 iscsi_session_new(struct iscsi_conn *c, const struct iscsi_login *l, uint32_t depth)
 {
-	struct iscsi_session *s;
+	struct iscsi_session *s = tcp_core_get(&c->tc->sess_mem);
 
-	s = aligned_alloc(GW_CACHELINE, gw_round_up(sizeof(*s), GW_CACHELINE));
 	if (!s)
 		return NULL;
 	memset(s, 0, sizeof(*s));
 	s->hash_mask = hash_size(depth) - 1;
 	s->hash = calloc(s->hash_mask + 1, sizeof(*s->hash));
 	if (!s->hash) {
-		free(s);
+		gw_pool_put(&c->tc->sess_mem, s);
 		return NULL;
 	}
+	atomic_fetch_add(&living, 1);
 	s->conn = c;
 	s->core = c->core;
 	s->discovery = l->discovery;

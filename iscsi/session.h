@@ -52,6 +52,8 @@ int iscsi_registry_init(void);
 void iscsi_registry_fini(void);
 /* Sessions known, for tests. */
 uint32_t iscsi_registry_count(void);
+/* Sessions that have memory: also those that the registry does not know yet, or any more. Any thread. */
+uint32_t iscsi_sessions_living(void);
 
 /* Home core. A session for this connection's finished login; NULL without memory. */
 struct iscsi_session *iscsi_session_new(struct iscsi_conn *c, const struct iscsi_login *l,

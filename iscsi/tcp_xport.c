@@ -21,6 +21,7 @@
 #define BATCHES_START       64
 #define BATCHES_PER_SESSION 1
 #define BATCHES_MAX         65536
+#define GROW_MIN            64
 
 /*
  * All that wait now are looked at, in order: what came free may be of a kind that the first ones do not
@@ -52,6 +53,17 @@ tcp_core_wake(struct tcp_core *tc)
 {
 	if (!gw_list_empty(&tc->waiters))
 		gw_at_kick(tc->core, &tc->wake);
+}
+
+void *
+tcp_core_get(struct gw_pool *p)
+{
+	void *o = gw_pool_get(p);
+
+	if (o)
+		return o;
+	(void)gw_pool_grow(p, GW_MAX(p->total / 4, (uint32_t)GROW_MIN));
+	return gw_pool_get(p);
 }
 
 /* Objects that are never used at once cost address space alone. */
@@ -90,6 +102,8 @@ core_free(struct tcp_core *tc)
 	gw_pool_fini(&tc->ctls);
 	gw_pool_fini(&tc->batches);
 	gw_pool_fini(&tc->logins);
+	gw_pool_fini(&tc->conn_mem);
+	gw_pool_fini(&tc->sess_mem);
 	gw_local_free(tc, sizeof(*tc));
 }
 
@@ -110,7 +124,9 @@ core_new(struct gw_core *core)
 	if (gw_pool_init(&tc->tasks, sizeof(struct iscsi_task), TASKS_START) ||
 	    gw_pool_init(&tc->ctls, sizeof(struct iscsi_ctl), CTLS_START) ||
 	    gw_pool_init(&tc->batches, iscsi_batch_size(), BATCHES_START) ||
-	    gw_pool_init(&tc->logins, sizeof(struct iscsi_login_work), TCP_LOGINS)) {
+	    gw_pool_init(&tc->logins, sizeof(struct iscsi_login_work), TCP_LOGINS) ||
+	    gw_pool_init(&tc->conn_mem, sizeof(struct iscsi_conn), GROW_MIN) ||
+	    gw_pool_init(&tc->sess_mem, sizeof(struct iscsi_session), GROW_MIN)) {
 		core_free(tc);
 		return NULL;
 	}
@@ -128,6 +144,8 @@ POOL_USAGE(tasks)
 POOL_USAGE(ctls)
 POOL_USAGE(batches)
 POOL_USAGE(logins)
+POOL_USAGE(conn_mem)
+POOL_USAGE(sess_mem)
 
 static void
 usages(void)
@@ -136,6 +154,8 @@ usages(void)
 	gw_usage_add("control_pdus", ctls_usage);
 	gw_usage_add("batches", batches_usage);
 	gw_usage_add("logins", logins_usage);
+	gw_usage_add("connections", conn_mem_usage);
+	gw_usage_add("sessions", sess_mem_usage);
 }
 
 int
@@ -187,11 +207,12 @@ tcp_stop(uint32_t ms)
 	const struct timespec pause = {0, 2 * 1000 * 1000};
 
 	for (uint32_t waited = 0;; waited += 2) {
-		uint32_t left = iscsi_registry_count();
+		uint32_t left = 0;
 
 		for (unsigned i = 0; i < gw_ncores(); i++)
 			gw_run_sync(gw_core_at(i), end_all, &left);
-		left += tcp_conns();
+		/* Last, as a session may outlive its connection. */
+		left += tcp_conns() + iscsi_sessions_living();
 		if (left == 0 || waited >= ms)
 			return left == 0;
 		nanosleep(&pause, NULL);
