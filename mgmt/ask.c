@@ -7,8 +7,9 @@
 
 #define ASK_MS 1200
 
+/* The array of that name in the answer. */
 static json_t *
-ask(struct mgmt *m, const char *method, int64_t tid)
+ask(struct mgmt *m, const char *method, const char *name, int64_t tid)
 {
 	json_t *params = tid ? json_pack("{s:I}", "tid", (json_int_t)tid) : json_object();
 	json_t *result = NULL, *list;
@@ -23,7 +24,7 @@ ask(struct mgmt *m, const char *method, int64_t tid)
 			       err.text);
 		return json_array();
 	}
-	list = json_incref(json_object_get(result, method));
+	list = json_incref(json_object_get(result, name));
 	json_decref(result);
 	if (json_is_array(list))
 		return list;
@@ -34,19 +35,25 @@ ask(struct mgmt *m, const char *method, int64_t tid)
 json_t *
 mgmt_ask_sessions(struct mgmt *m, int64_t tid)
 {
-	return ask(m, "sessions", tid);
+	return ask(m, "sessions", "sessions", tid);
 }
 
 json_t *
 mgmt_ask_luns(struct mgmt *m, int64_t tid)
 {
-	return ask(m, "luns", tid);
+	return ask(m, "luns", "luns", tid);
 }
 
 json_t *
 mgmt_ask_degraded(struct mgmt *m)
 {
-	return ask(m, "degraded", 0);
+	return ask(m, "degraded", "degraded", 0);
+}
+
+json_t *
+mgmt_ask_cores(struct mgmt *m)
+{
+	return ask(m, "stats", "cores", 0);
 }
 
 void

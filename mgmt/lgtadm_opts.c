@@ -79,6 +79,7 @@ static const char usage[] =
     "  -m connection -o delete -t TID -s SID -c CID\n"
     "System\n"
     "  -m system -o show|stat|delete\n"
+    "  -m system -o stat -n cores\n"
     "  -m system -o update -n KEY -v VALUE\n\n"
     "  -C, --control-port NUM   the daemon with that number (0)\n"
     "      --json               show and stat: print JSON\n"

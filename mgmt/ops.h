@@ -23,12 +23,13 @@ mgmt_op_fn mgmt_stat;
 json_t *mgmt_need_target(const struct mgmt *m, const struct mgmt_req *r, struct mgmt_err *err);
 
 /*
- * What the gateway knows now: its "sessions", "luns" or "degraded". tid 0: of all targets. An
+ * What the gateway knows now: its "sessions", "luns", "degraded" or cores. tid 0: of all targets. An
  * empty array while the gateway is away: show works with what is known.
  */
 json_t *mgmt_ask_sessions(struct mgmt *m, int64_t tid);
 json_t *mgmt_ask_luns(struct mgmt *m, int64_t tid);
 json_t *mgmt_ask_degraded(struct mgmt *m);
+json_t *mgmt_ask_cores(struct mgmt *m);
 
 /* Adds the JSON text of v, whose reference is taken, and a newline. */
 void mgmt_text_json(struct mgmt_text *out, json_t *v);

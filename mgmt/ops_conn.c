@@ -9,6 +9,9 @@
 #define STAT_HEAD                                                                  \
 	"tgt lun sid rd_subm(bytes,cmds) rd_done(bytes,cmds) wr_subm(bytes,cmds) " \
 	"wr_done(bytes,cmds) errs\n"
+#define CORE_HEAD                                                                  \
+	"core cpu node busy(%%) conns sessions cmds rx_bytes tx_bytes turns "      \
+	"enters slow buffers(used,all,waits) chunks(used,all,waits)\n"
 #define CONN_HEAD "sid cid rxdata_octets txdata_octets dataout_pdus datain_pdus cmd_pdus rsp_pdus\n"
 
 int
@@ -144,9 +147,56 @@ lun_stat(struct mgmt *m, int64_t tid, uint64_t only, const struct mgmt_req *r,
 	return 0;
 }
 
+static uint64_t
+member(const json_t *o, const char *inner, const char *name)
+{
+	return (uint64_t)mgmt_int(json_object_get(o, inner), name, 0);
+}
+
+static void
+core_row(struct mgmt_text *out, const json_t *c)
+{
+	const json_t *usage = json_object_get(c, "usage");
+
+	mgmt_text_addf(
+	    out,
+	    "%4d %3d %4d %5.1f %6" PRIu64 " %8" PRIu64 " %12" PRIu64 " %14" PRIu64 " %14" PRIu64
+	    " %12" PRIu64 " %12" PRIu64 " %5" PRIu64 " %12" PRIu64 " %12" PRIu64 " %6" PRIu64
+	    " %6" PRIu64 " %6" PRIu64 " %6" PRIu64 "\n",
+	    (int)mgmt_int(c, "id", 0), (int)mgmt_int(c, "cpu", 0), (int)mgmt_int(c, "node", -1),
+	    (double)mgmt_int(c, "busy", 0) / 10, member(c, "counters", "conns_live"),
+	    member(c, "counters", "sessions"), member(c, "counters", "cmds"),
+	    member(c, "counters", "rx_bytes"), member(c, "counters", "tx_bytes"),
+	    member(c, "counters", "turns"), member(c, "counters", "enters"),
+	    member(c, "counters", "slow_turns"), member(usage, "buffer_bytes", "used"),
+	    member(usage, "buffer_bytes", "total"), member(c, "counters", "buf_waits"),
+	    member(usage, "chunks", "used"), member(usage, "chunks", "total"),
+	    member(c, "counters", "chunk_waits"));
+}
+
+/* `-n cores`: what each loop of the gateway has done, and has. */
+static int
+core_stat(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out)
+{
+	json_t *list = mgmt_ask_cores(m), *c;
+	size_t i;
+
+	if (r->json) {
+		mgmt_text_json(out, json_pack("{s:o}", "cores", list));
+		return 0;
+	}
+	mgmt_text_addf(out, CORE_HEAD);
+	json_array_foreach (list, i, c)
+		core_row(out, c);
+	json_decref(list);
+	return 0;
+}
+
 int
 mgmt_stat(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out, struct mgmt_err *err)
 {
+	if (r->h.mode == TGT_SYSTEM && mgmt_req_arg(r, "cores"))
+		return core_stat(m, r, out);
 	if (r->h.mode == TGT_SYSTEM)
 		return lun_stat(m, 0, TGT_NO_LUN, r, out);
 	if (!mgmt_need_target(m, r, err))
