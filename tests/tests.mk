@@ -58,6 +58,17 @@ $(BENCH_BIN): $(call lib,gateway/base)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS)
 
+# A gateway that knows who wrote to which cache line: instrumented as for ThreadSanitizer, without its library.
+LINES_OBJ := $(patsubst %.c,$(B)/obj/lines/%.o,gateway/main.c $(foreach d,$(GATEWAY_LIBS),$(wildcard $(d)/*.c)))
+$(LINES_OBJ): $(B)/obj/lines/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(ALLCFLAGS) -fsanitize=thread -fno-builtin $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/lines/lichgated: $(LINES_OBJ) $(B)/obj/tests/lines/lines.o
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset -o $@ $^ $(PKG_LIBS)
+
 RUNNER = python3 tests/lib/runner.py --build $(B) --san "$(SAN)" --only "$(ONLY)" --result $(RESULT)
 RESULT	?= $(B)/result.json
 T	?= login
@@ -103,6 +114,6 @@ run: all
 
 unit: $(UNIT_BIN)
 replay: $(REPLAY_BIN)
-tools: $(TOOL_BIN) $(B)/tests/bench/sessions
+tools: $(TOOL_BIN) $(B)/tests/bench/lean $(B)/tests/bench/sessions $(if $(SAN),,$(B)/lines/lichgated)
 bench-tools: $(BENCH_BIN)
 .PHONY: check lint check-unit check-conform check-vm check-boot fuzz fuzz-one run unit replay tools bench-tools
