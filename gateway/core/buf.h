@@ -49,6 +49,8 @@ struct gw_waiter {
 void gw_buf_wait(struct gw_core *core, struct gw_waiter *w);
 void gw_buf_unwait(struct gw_waiter *w);
 
+/* Where all buffers of this core lie, for whoever registers them with a device. */
+void gw_buf_region(const struct gw_core *core, uint8_t **base, uint64_t *len);
 /* Bytes that this core has in all. */
 uint64_t gw_buf_total(const struct gw_core *core);
 /* Bytes handed out and not yet returned, for statistics and leak tests. */
