@@ -7,10 +7,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "gateway/api/backend.h"
 
-extern const struct be_ops be_uring_ops, be_mem_ops, be_null_ops;
+struct stat;
+
+extern const struct be_ops be_uring_ops, be_mem_ops, be_null_ops, be_nvme_ops;
 
 /* --- opts.c: the administrator's key=value strings --- */
 
@@ -19,6 +22,7 @@ struct be_opts {
 	const char *path; /* points into kv; NULL if not given */
 	uint64_t size;	  /* bytes; 0 if not given */
 	bool direct, sync, ro;
+	bool iopoll, dsm; /* nvme */
 };
 
 /* 0, or -EINVAL with a sentence: unknown or repeated key, bad value. */
@@ -27,6 +31,24 @@ int be_opts_parse(const char *const *kv, struct be_opts *o, char *err, unsigned 
 /* Writes the sentence and returns rc, so that a refusal is one statement. */
 int be_refuse(char *err, unsigned err_size, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/* --- claim.c: nobody else writes to it. Control thread. --- */
+
+/* An open file or device of this process. */
+struct be_claim {
+	struct gw_list node;
+	dev_t dev;
+	ino_t ino;
+	bool ro;
+	const char *path; /* the claimant's, as long as it lasts */
+};
+
+/* Before the open: is the file that st describes a LUN of this process already? 0 or -EBUSY. */
+int be_claim_check(const struct stat *st, bool ro, const char *path, char *err, unsigned err_size);
+/* After it: locks fd against other processes and remembers the file. 0 or -errno. */
+int be_claim(struct be_claim *c, int fd, const struct stat *st, bool ro, const char *path,
+	     char *err, unsigned err_size);
+void be_unclaim(struct be_claim *c);
 
 /* --- status.c --- */
 

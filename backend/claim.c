@@ -8,62 +8,65 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include "backend/uring_priv.h"
+#include "backend/backend_priv.h"
 #include "gateway/base/log.h"
 
 /* Control thread only. */
 static struct gw_list claims = {&claims, &claims};
 
-/* A block device is itself under whatever name, a file is known by where it lies. */
+/* A device is itself under whatever name, a file is known by where it lies. */
 static void
 identity(const struct stat *st, dev_t *dev, ino_t *ino)
 {
-	bool block = S_ISBLK(st->st_mode);
+	bool device = S_ISBLK(st->st_mode) || S_ISCHR(st->st_mode);
 
-	*dev = block ? st->st_rdev : st->st_dev;
-	*ino = block ? 0 : st->st_ino;
+	*dev = device ? st->st_rdev : st->st_dev;
+	/* No file has one of these. */
+	*ino = S_ISBLK(st->st_mode) ? 0 : device ? UINT64_MAX : st->st_ino;
 }
 
 int
-uring_claim_check(const struct stat *st, bool ro, const char *path, char *err, unsigned err_size)
+be_claim_check(const struct stat *st, bool ro, const char *path, char *err, unsigned err_size)
 {
 	dev_t dev;
 	ino_t ino;
 
 	identity(st, &dev, &ino);
-	gw_list_each (ud, &claims, struct uring_dev, claim) {
-		if (ud->claim_dev != dev || ud->claim_ino != ino || (ro && ud->claim_ro))
+	gw_list_each (c, &claims, struct be_claim, node) {
+		if (c->dev != dev || c->ino != ino || (ro && c->ro))
 			continue;
-		if (!strcmp(ud->path, path))
+		if (!strcmp(c->path, path))
 			return be_refuse(err, err_size, -EBUSY,
 					 "%s is the backing store of another LUN already", path);
 		return be_refuse(
 		    err, err_size, -EBUSY,
 		    "%s is the backing store of another LUN already, under the name %s", path,
-		    ud->path);
+		    c->path);
 	}
 	return 0;
 }
 
 int
-uring_claim(struct uring_dev *ud, const struct stat *st, bool ro, char *err, unsigned err_size)
+be_claim(struct be_claim *c, int fd, const struct stat *st, bool ro, const char *path, char *err,
+	 unsigned err_size)
 {
-	if (flock(ud->fd, (ro ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
+	if (flock(fd, (ro ? LOCK_SH : LOCK_EX) | LOCK_NB)) {
 		if (errno == EWOULDBLOCK)
 			return be_refuse(err, err_size, -EBUSY, "%s is in use by another process",
-					 ud->path);
+					 path);
 		/* Some network file systems have no locks. */
 		gw_warn("cannot lock a backing store against other gateways: path=%s error=\"%s\"",
-			ud->path, strerror(errno));
+			path, strerror(errno));
 	}
-	identity(st, &ud->claim_dev, &ud->claim_ino);
-	ud->claim_ro = ro;
-	gw_list_add_tail(&claims, &ud->claim);
+	identity(st, &c->dev, &c->ino);
+	c->ro = ro;
+	c->path = path;
+	gw_list_add_tail(&claims, &c->node);
 	return 0;
 }
 
 void
-uring_unclaim(struct uring_dev *ud)
+be_unclaim(struct be_claim *c)
 {
-	gw_list_del(&ud->claim);
+	gw_list_del(&c->node);
 }

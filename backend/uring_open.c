@@ -68,7 +68,7 @@ open_path(struct opening *p)
 	if (!S_ISREG(p->st.st_mode) && !S_ISBLK(p->st.st_mode))
 		return refuse(p, -EINVAL, "%s is neither a regular file nor a block device",
 			      p->o.path);
-	rc = uring_claim_check(&p->st, p->o.ro, p->o.path, p->err, p->err_size);
+	rc = be_claim_check(&p->st, p->o.ro, p->o.path, p->err, p->err_size);
 	if (rc)
 		return rc;
 	p->ud->block = S_ISBLK(p->st.st_mode);
@@ -296,7 +296,7 @@ uring_open(struct be_dev *dev, const char *const *kv, char *err, unsigned err_si
 	p.ud->direct = p.o.direct;
 	p.ud->sync = p.o.sync;
 	p.ud->range_piece = p.ud->block ? BLOCK_PIECE : FILE_PIECE;
-	rc = uring_claim(p.ud, &p.st, p.o.ro, err, err_size);
+	rc = be_claim(&p.ud->claim, p.ud->fd, &p.st, p.o.ro, p.ud->path, err, err_size);
 	if (rc)
 		goto out_path;
 	rc = inspect(&p);
@@ -307,7 +307,7 @@ uring_open(struct be_dev *dev, const char *const *kv, char *err, unsigned err_si
 
 out_claim:
 	uring_sync_close(p.ud);
-	uring_unclaim(p.ud);
+	be_unclaim(&p.ud->claim);
 out_path:
 	free(p.ud->path);
 out_close:
@@ -322,7 +322,7 @@ uring_close(struct be_dev *dev)
 {
 	struct uring_dev *ud = dev->priv;
 
-	uring_unclaim(ud);
+	be_unclaim(&ud->claim);
 	uring_map_fini(ud);
 	uring_sync_close(ud);
 	close(ud->fd);

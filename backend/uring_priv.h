@@ -27,20 +27,8 @@ struct uring_dev {
 	struct be_map *map;     /* uring_map.c; NULL: nothing is lent */
 	_Atomic uint8_t *whole; /* of each chunk of it: all of its pages are there */
 	uint64_t chunks;
-	struct gw_list claim; /* claim.c: all open files of this process */
-	dev_t claim_dev;
-	ino_t claim_ino;
-	bool claim_ro;
+	struct be_claim claim;
 };
-
-/* --- claim.c: nobody else writes to it. Control thread. --- */
-
-/* Before the open: is the file that st describes a LUN of this process already? 0 or -EBUSY. */
-int uring_claim_check(const struct stat *st, bool ro, const char *path, char *err,
-		      unsigned err_size);
-/* After it: locks ud->fd against other processes and remembers the file. 0 or -errno. */
-int uring_claim(struct uring_dev *ud, const struct stat *st, bool ro, char *err, unsigned err_size);
-void uring_unclaim(struct uring_dev *ud);
 
 /* --- blockdev.c: what the kernel knows about a block device. Control thread. --- */
 
