@@ -15,10 +15,10 @@ static const struct {
 	const struct be_ops *ops;
 } backends[] = {
     {"uring", &be_uring_ops}, {"rdwr", &be_uring_ops}, {"aio", &be_uring_ops},
-    {"mem", &be_mem_ops},     {"null", &be_null_ops},
+    {"nvme", &be_nvme_ops},   {"mem", &be_mem_ops},     {"null", &be_null_ops},
 };
 
-static const char *names[GW_ARRAY_LEN(backends) + 1] = {"uring", "rdwr", "aio",
+static const char *names[GW_ARRAY_LEN(backends) + 1] = {"uring", "rdwr", "aio", "nvme",
 							"mem",   "null", NULL};
 
 const struct be_ops *
@@ -62,7 +62,7 @@ be_dev_open(const char *bstype, const char *const *kv, struct be_dev **dev, char
 		return be_refuse(
 		    err, err_size, -EINVAL,
 		    "unknown backing store type \"%.64s\": there are uring (also called rdwr "
-		    "and aio), mem and null",
+		    "and aio), nvme, mem and null",
 		    bstype);
 	d = calloc(1, sizeof(*d));
 	if (!d)

@@ -24,6 +24,8 @@ static const struct {
     {"direct", KIND_BOOL, offsetof(struct be_opts, direct)},
     {"sync", KIND_BOOL, offsetof(struct be_opts, sync)},
     {"ro", KIND_BOOL, offsetof(struct be_opts, ro)},
+    {"iopoll", KIND_BOOL, offsetof(struct be_opts, iopoll)},
+    {"dsm", KIND_BOOL, offsetof(struct be_opts, dsm)},
     {"size", KIND_SIZE, offsetof(struct be_opts, size)},
 };
 
@@ -88,7 +90,7 @@ be_opts_parse(const char *const *kv, struct be_opts *o, char *err, unsigned err_
 			return be_refuse(
 			    err, err_size, -EINVAL,
 			    "unknown option \"%.64s\": a backing store takes path=, direct=, "
-			    "sync=, ro= and size=",
+			    "sync=, ro= and size=, and iopoll= and dsm= of nvme",
 			    *kv);
 		if (seen & 1u << i)
 			return be_refuse(err, err_size, -EINVAL, "option %s= is given twice",

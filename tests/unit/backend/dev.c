@@ -48,7 +48,7 @@ START_TEST(test_names)
 
 	for (; n[count]; count++)
 		ck_assert_ptr_nonnull(be_find(n[count]));
-	ck_assert_uint_eq(count, 5);
+	ck_assert_uint_eq(count, 6);
 	ck_assert_ptr_eq(be_find("rdwr"), be_find("uring"));
 	ck_assert_ptr_eq(be_find("aio"), be_find("uring"));
 	ck_assert_ptr_ne(be_find("mem"), be_find("null"));
