@@ -19,7 +19,7 @@ static const struct bstype {
 	bool flags;
 } bstypes[] = {
     {"null", "null", false}, {"mem", "mem", false},  {"uring", "uring", true},
-    {"rdwr", "uring", true}, {"aio", "uring", true},
+    {"rdwr", "uring", true}, {"aio", "uring", true}, {"nvme", "nvme", true},
 };
 
 const char *
@@ -39,6 +39,15 @@ mgmt_bstype_at(unsigned i, bool *flags)
 		return NULL;
 	*flags = bstypes[i].flags;
 	return bstypes[i].alias;
+}
+
+/* Options of nvme that are 0 or 1. */
+static const char *const switches[] = {"iopoll", "dsm"};
+
+bool
+mgmt_bstype_has_path(const char *gateway)
+{
+	return !strcmp(gateway, "uring") || !strcmp(gateway, "nvme");
 }
 
 static void
@@ -65,7 +74,7 @@ mgmt_lun_backing(json_t *lun, struct mgmt_err *err)
 	path = mgmt_str(want, "path", NULL);
 	if (!strcmp(bstype, "null") && !bytes)
 		bytes = NULL_SIZE;
-	if (!strcmp(bstype, "uring")) {
+	if (mgmt_bstype_has_path(bstype)) {
 		if (!path) {
 			bstype = "none";
 			bytes = 0;
@@ -73,6 +82,10 @@ mgmt_lun_backing(json_t *lun, struct mgmt_err *err)
 			kv_add(kv, "path", path);
 			kv_add(kv, "direct", strstr(flags, "direct") ? "1" : "0");
 			kv_add(kv, "sync", strstr(flags, "sync") ? "1" : "0");
+			for (size_t i = 0; i < GW_ARRAY_LEN(switches); i++) {
+				if (mgmt_bool(want, switches[i], false))
+					kv_add(kv, switches[i], "1");
+			}
 		}
 	}
 	if (bytes) {
@@ -123,6 +136,28 @@ mgmt_lun_set_flags(json_t *lun, const char *bsoflags, struct mgmt_err *err)
 	return 0;
 }
 
+static int
+set_opt(json_t *lun, const char *opt, struct mgmt_err *err)
+{
+	json_t *want = json_object_get(lun, "mgmt");
+	bool nvme = !strcmp(mgmt_str(want, "bstype", ""), "nvme");
+
+	if (!strncmp(opt, "size=", 5))
+		return mgmt_lun_set(lun, "size", opt + 5, err);
+	for (size_t i = 0; nvme && i < GW_ARRAY_LEN(switches); i++) {
+		size_t n = strlen(switches[i]);
+
+		if (strncmp(opt, switches[i], n) || opt[n] != '=' ||
+		    (strcmp(opt + n + 1, "0") && strcmp(opt + n + 1, "1")))
+			continue;
+		json_object_set_new(want, switches[i], json_boolean(opt[n + 1] == '1'));
+		return mgmt_lun_backing(lun, err);
+	}
+	return mgmt_fail(err, TGT_E_INVALID,
+			 "the backing store options are size=BYTES%s, not \"%s\"",
+			 nvme ? ", iopoll=0|1 and dsm=0|1" : "", opt);
+}
+
 int
 mgmt_lun_set_opts(json_t *lun, const char *bsopts, struct mgmt_err *err)
 {
@@ -131,11 +166,7 @@ mgmt_lun_set_opts(json_t *lun, const char *bsopts, struct mgmt_err *err)
 	if (!gw_str_copy(copy, sizeof(copy), bsopts))
 		return mgmt_fail(err, TGT_E_INVALID, "bsopts are too long");
 	while ((s = strsep(&next, ";"))) {
-		if (*s && strncmp(s, "size=", 5))
-			return mgmt_fail(err, TGT_E_INVALID,
-					 "the only backing store option is size=BYTES, not \"%s\"",
-					 s);
-		if (*s && mgmt_lun_set(lun, "size", s + 5, err))
+		if (*s && set_opt(lun, s, err))
 			return -1;
 	}
 	return 0;

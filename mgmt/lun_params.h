@@ -19,6 +19,8 @@ int mgmt_lun_set_opts(json_t *lun, const char *bsopts, struct mgmt_err *err);
 const char *mgmt_bstype(const char *alias);
 /* "rdwr", "aio" ...: i from 0; NULL at the end. *flags: it takes sync and direct. */
 const char *mgmt_bstype_at(unsigned i, bool *flags);
+/* Does the gateway's backend of that name need a path? */
+bool mgmt_bstype_has_path(const char *gateway);
 
 /* Sets "bstype" and "kv" from what is wanted in "mgmt". 0, or -1 with err. */
 int mgmt_lun_backing(json_t *lun, struct mgmt_err *err);

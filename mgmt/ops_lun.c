@@ -64,7 +64,7 @@ set_new_path(json_t *lun, const char *path, struct mgmt_err *err)
 	json_t *want = json_object_get(lun, "mgmt");
 	const char *type = mgmt_bstype(mgmt_str(want, "bstype", ""));
 
-	if (path && !strcmp(type, "uring") && *path != '/')
+	if (path && mgmt_bstype_has_path(type) && *path != '/')
 		return mgmt_fail(err, TGT_E_INVALID, "the path \"%s\" does not begin with /", path);
 	if (path && json_object_set_new(want, "path", json_string(path)))
 		return mgmt_fail(err, TGT_E_INVALID, "the path is not valid UTF-8");
@@ -80,7 +80,7 @@ set_medium(json_t *lun, struct mgmt_err *err)
 	if (!strcmp(type, "mem") && !mgmt_int(want, "size", 0))
 		return mgmt_fail(err, TGT_E_INVALID,
 				 "a mem logical unit needs its size (--bsopts size=BYTES)");
-	if (!mgmt_str(want, "path", NULL) && !strcmp(type, "uring")) {
+	if (!mgmt_str(want, "path", NULL) && mgmt_bstype_has_path(type)) {
 		/* As in tgt: a slot for a medium that comes later. */
 		json_object_set_new(lun, "removable", json_true());
 		json_object_set_new(lun, "online", json_false());
