@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Boots the guest of _image.sh under QEMU and relays what a script inside it reports on its second serial port."""
+import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -98,9 +100,38 @@ def payload(work, script):
     return disk
 
 
-def relay(path, stop):
-    """Prints what the guest reports, as it comes."""
-    at = 0
+class Monitor:
+    """QEMU's own control socket."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)
+        self.answers = self.sock.makefile("r", encoding="utf-8")
+        self.answers.readline()
+        self("qmp_capabilities")
+
+    def __call__(self, command, **arguments):
+        self.sock.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
+        while True:
+            answer = json.loads(self.answers.readline())
+            if "error" in answer:
+                raise AssertionError(f"{command}: {answer['error']}")
+            if "return" in answer:
+                return answer["return"]
+
+
+def wishes(text, wish, rest):
+    """Grants the wishes among whole lines of the guest: "@NAME ARGUMENT". Returns what is no whole line yet."""
+    *lines, rest = (rest + text).split("\n")
+    for line in lines:
+        if line.startswith("@"):
+            wish(*line[1:].split())
+    return rest
+
+
+def relay(path, stop, wish):
+    """Prints what the guest reports, as it comes, and does what it asks for."""
+    at, rest = 0, ""
     while True:
         last = stop.is_set()
         if os.path.exists(path):
@@ -108,15 +139,22 @@ def relay(path, stop):
                 f.seek(at)
                 new = f.read()
             at += len(new)
-            sys.stdout.write(new.decode("utf-8", "replace").replace("\r", ""))
+            text = new.decode("utf-8", "replace").replace("\r", "")
+            sys.stdout.write(text)
             sys.stdout.flush()
+            if wish:
+                rest = wishes(text, wish, rest)
         if last:
             return
         time.sleep(0.5)
 
 
-def run_script(script, secs):
-    """Runs tests/vm/guest/SCRIPT in a fresh guest; returns an exit code for this process."""
+def run_script(script, secs, hardware=None, wish=None, options=""):
+    """
+    Runs tests/vm/guest/SCRIPT in a fresh guest; returns an exit code for this process. hardware(work) gives more
+    arguments for QEMU; wish(monitor, name, …) is called when the guest's script prints "@name …"; options are the
+    kernel's.
+    """
     require_built()
     with tempfile.TemporaryDirectory(prefix="lgt-vm.") as work:
         result, console = os.path.join(work, "result"), os.path.join(work, "console")
@@ -124,9 +162,11 @@ def run_script(script, secs):
             "-drive", f"file={root_of_image()},format=raw,if=virtio,snapshot=on",
             "-drive", f"file={payload(work, script)},format=raw,if=virtio,readonly=on",
             "-serial", "file:" + console, "-serial", "file:" + result,
-            "-append", "console=ttyS0 root=/dev/vda rw panic=-1 quiet init=/usr/local/sbin/guest-init"]
+            "-qmp", f"unix:{work}/qmp,server=on,wait=off", *(hardware(work) if hardware else []),
+            "-append", f"console=ttyS0 root=/dev/vda rw panic=-1 quiet init=/usr/local/sbin/guest-init {options}"]
         stop = threading.Event()
-        teller = threading.Thread(target=relay, args=(result, stop))
+        grant = wish and (lambda *args: wish(Monitor(os.path.join(work, "qmp")), *args))
+        teller = threading.Thread(target=relay, args=(result, stop, grant))
         teller.start()
         try:
             subprocess.run(argv, timeout=secs, stdin=subprocess.DEVNULL, check=False)
