@@ -74,12 +74,17 @@ RESULT	?= $(B)/result.json
 T	?= login
 SECS	?= 60
 RUN_SECS ?=
+QUICK	?=
+BENCH_ARGS ?=
+LOAD	?= r32
+OF	?= lichgate null
 FUZZ_MAKE = $(MAKE) CC=clang SAN=address,undefined B=$(B)/fuzz CFLAGS="-O1 -g -fsanitize=fuzzer-no-link"
 
 ## make check           everything that runs on this machine: lint, unit, fuzz corpus, proto, e2e, conformance
 ##                      SAN=address,undefined or SAN=thread: instrumented; ONLY=REGEX: tests whose path matches
 check: all unit replay tools
-	@$(RUNNER) tests/lint $(UNIT_BIN) $(REPLAY_BIN) tests/proto tests/e2e tests/conform/quick tests/conform/whole
+	@$(RUNNER) tests/lint $(UNIT_BIN) $(REPLAY_BIN) tests/proto tests/e2e tests/conform/quick tests/conform/whole \
+		tests/bench/selftest.py
 
 ## make lint            the rules about the tree alone
 lint:
@@ -101,6 +106,16 @@ check-vm: all tools
 check-boot: all tools
 	@LGT_VM_DIR=$(abspath $(VM_DIR)) $(RUNNER) tests/vm/boot.py
 
+## make bench           beside tgt and the loopback limit, as ratios: QUICK=1 for two minutes, BENCH_ARGS=--help
+bench: all bench-tools
+	@LGT_BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 tests/bench/bench.py $(if $(QUICK),--quick) $(BENCH_ARGS)
+
+## make flame           flame graph of one load: LOAD=r32 OF="lichgate null" (tests/bench/_plan.py has the names)
+flame:
+	+@$(MAKE) B=$(B)/flame CFLAGS="-O2 -g -fno-omit-frame-pointer" flame-one
+flame-one: all bench-tools
+	@LGT_BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 tests/bench/flame.py --load $(LOAD) --contender "$(OF)"
+
 ## make fuzz            libFuzzer: T=NAME SECS=N; new finds go to build/fuzz/…/corpus/NAME
 fuzz:
 	+@$(FUZZ_MAKE) fuzz-one T=$(T) SECS=$(SECS)
@@ -114,6 +129,7 @@ run: all
 
 unit: $(UNIT_BIN)
 replay: $(REPLAY_BIN)
-tools: $(TOOL_BIN) $(B)/tests/bench/lean $(B)/tests/bench/sessions $(if $(SAN),,$(B)/lines/lichgated)
+tools: $(TOOL_BIN) $(BENCH_BIN) $(if $(SAN),,$(B)/lines/lichgated)
 bench-tools: $(BENCH_BIN)
-.PHONY: check lint check-unit check-conform check-vm check-boot fuzz fuzz-one run unit replay tools bench-tools
+.PHONY: check lint check-unit check-conform check-vm check-boot bench flame flame-one fuzz fuzz-one run unit replay \
+	tools bench-tools

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# deps.sh PURPOSE…: installs what Debian 12 or 13 lacks for build, check, run, vm, fuzz or clang.
+# deps.sh PURPOSE…: installs what Debian 12 or 13 lacks for build, check, run, vm, bench, fuzz or clang.
 # Looks at the package database only; the network is used when something is missing.
 set -eu
 
@@ -15,6 +15,7 @@ packages()
 	check)	echo check libiscsi-bin libiscsi-dev qemu-utils qemu-block-extra python3 git \
 			shellcheck mandoc tgt ;;
 	vm)	echo mmdebstrap qemu-system-x86 qemu-utils qemu-block-extra e2fsprogs fakeroot python3 ;;
+	bench)	echo tgt linux-perf python3 ;;
 	*)	echo "deps.sh: unknown purpose $1" >&2; exit 2 ;;
 	esac
 }
