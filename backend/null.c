@@ -9,7 +9,8 @@
 
 #include "backend/backend_priv.h"
 
-#define NULL_ALIGN 512u
+#define NULL_ALIGN  512u
+#define NULL_ATOMIC (8u << 20)
 
 /* Never written, so all of it is one page of the kernel's. */
 static uint8_t zeroes[1u << 20] __attribute__((aligned(4096)));
@@ -96,6 +97,9 @@ null_open(struct be_dev *dev, const char *const *kv, char *err, unsigned err_siz
 	dev->phys_block = 4096;
 	dev->unmap_align = 4096;
 	dev->unmap_zeroes = true;
+	/* What is dropped is dropped as a whole. */
+	dev->atomic_max = NULL_ATOMIC;
+	dev->atomic_align = dev->atomic_gran = 1;
 	dev->ro = o.ro;
 	return 0;
 }
