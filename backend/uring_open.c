@@ -164,12 +164,14 @@ describe(struct opening *p)
 	bool through = uring_queue_text(disk_of(p), "write_cache", cache, sizeof(cache)) &&
 		       !strcmp(cache, "write through");
 
-	dev->io_align = p->ud->block ? queue_size(p, "logical_block_size", 512) : 1;
+	p->ud->range_align = p->ud->block ? queue_size(p, "logical_block_size", 512) : 1;
+	/* The page cache reads what a write leaves of a larger block. */
+	dev->io_align = p->ud->block ? 512 : 1;
 	dev->dma_align = 1;
 	if (p->ud->direct)
 		direct_alignment(p);
 	if (p->ud->block)
-		dev->phys_block = queue_size(p, "physical_block_size", dev->io_align);
+		dev->phys_block = queue_size(p, "physical_block_size", p->ud->range_align);
 	else
 		dev->phys_block = is_pow2((uint64_t)p->st.st_blksize) && p->st.st_blksize >= 512
 				      ? (uint32_t)GW_MIN(p->st.st_blksize, 4096)
@@ -206,7 +208,7 @@ describe_unmap(struct opening *p)
 	dev->unmap_align = dev->phys_block;
 	if (p->ud->block && uring_queue_u64(p->st.st_rdev, "discard_granularity", &v) &&
 	    is_pow2(v) && v <= UINT32_MAX)
-		dev->unmap_align = GW_MAX((uint32_t)v, dev->io_align);
+		dev->unmap_align = GW_MAX((uint32_t)v, p->ud->range_align);
 	dev->unmap_zeroes = true;
 }
 

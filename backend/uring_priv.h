@@ -19,6 +19,7 @@ struct uring_dev {
 	char *path;
 	bool block, direct, sync;
 	bool ram;             /* a file whose pages are memory: uring_ram.c */
+	uint32_t range_align; /* bytes: what fallocate(2) takes whole on this device */
 	uint64_t range_piece; /* most bytes of one fallocate(2) */
 	uint64_t grown_to;    /* by uring_resize(), bytes; 0 if not. Control thread */
 	atomic_bool lost;     /* writes may be lost: no flush can succeed any more */
@@ -67,6 +68,7 @@ struct uring_io {
 	int first_errno;             /* durable write: see uring_rw.c */
 	uint8_t retries;
 	uint8_t method; /* enum uring_method */
+	bool edge;      /* UNMAP, ZERO: zeroes are written to a part of a block */
 	bool durable;   /* GOOD means on the medium */
 };
 _Static_assert(sizeof(struct uring_io) <= sizeof(((struct be_io *)0)->priv), "no room");

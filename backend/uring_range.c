@@ -4,8 +4,8 @@
  * written with zeroes, whatever is allowed and works first.
  *
  * fallocate(FALLOC_FL_PUNCH_HOLE) leaves zeroes to the byte on files and to the logical block on
- * block devices (there it is "write zeroes, may deallocate, do not fall back to writing"), so the
- * edges of a range need nothing more.
+ * block devices (there it is "write zeroes, may deallocate, do not fall back to writing"). What a
+ * range has of a larger logical block at its edges is written.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -63,10 +63,11 @@ range_done(struct gw_op *op, int res)
 {
 	struct be_io *io = uring_be_io(op);
 	struct uring_io *u = uring_io(io);
-	uint64_t n = u->method == URING_WRITE_ZEROES && res > 0 ? (uint64_t)res : u->piece;
+	bool wrote = u->method == URING_WRITE_ZEROES || u->edge;
+	uint64_t n = wrote && res > 0 ? (uint64_t)res : u->piece;
 
-	if (res < 0 &&
-	    (uring_again(u, -res) || ((res == -EOPNOTSUPP || res == -ENOSYS) && next_method(io)))) {
+	if (res < 0 && (uring_again(u, -res) ||
+			((res == -EOPNOTSUPP || res == -ENOSYS) && !wrote && next_method(io)))) {
 		range_go(io);
 		return;
 	}
@@ -75,7 +76,7 @@ range_done(struct gw_op *op, int res)
 		be_done(io, uring_st(io, -res));
 		return;
 	}
-	if (u->method == URING_WRITE_ZEROES) {
+	if (wrote) {
 		n &= ~(uint64_t)(io->chan->dev->io_align - 1);
 		if (!res || !n) {
 			be_done(io, BE_EMEDIUM);
@@ -120,18 +121,32 @@ range_fd(const struct be_io *io)
 	return uring_dev(io)->block ? uring_dev(io)->fd : uring_fd(io);
 }
 
+/* Bytes at off that are only a part of what fallocate(2) takes; 0 if they can be left to it. */
+static uint64_t
+edge_at(const struct uring_dev *ud, uint64_t off, uint64_t left)
+{
+	uint64_t in = off & (ud->range_align - 1);
+
+	if (in)
+		return GW_MIN(left, ud->range_align - in);
+	return left < ud->range_align ? left : 0;
+}
+
 static void
 range_go(struct be_io *io)
 {
 	struct uring_io *u = uring_io(io);
 	struct uring_dev *ud = uring_dev(io);
 	uint64_t left = io->len - io->moved;
+	uint64_t edge = edge_at(ud, io->off + io->moved, left);
 	int mode = FALLOC_FL_KEEP_SIZE;
 
-	if (u->method == URING_WRITE_ZEROES) {
-		write_zeroes(io, left);
+	u->edge = edge > 0;
+	if (u->edge || u->method == URING_WRITE_ZEROES) {
+		write_zeroes(io, edge ? edge : left);
 		return;
 	}
+	left &= ~(uint64_t)(ud->range_align - 1);
 	mode |= u->method == URING_PUNCH ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
 	u->piece = GW_MIN(left, ud->range_piece);
 	uring_map_forget(ud, io->off + io->moved, u->piece);

@@ -20,9 +20,9 @@ struct loop {
 };
 
 static bool
-loop_on(struct loop *l, const char *under, off_t size)
+loop_on(struct loop *l, const char *under, off_t size, uint32_t block)
 {
-	struct loop_config conf = {.info = {.lo_flags = LO_FLAGS_AUTOCLEAR}};
+	struct loop_config conf = {.block_size = block, .info = {.lo_flags = LO_FLAGS_AUTOCLEAR}};
 	int ctl = open("/dev/loop-control", O_RDWR | O_CLOEXEC), n = -1;
 
 	tmp_new(&l->file, under, size);
@@ -50,7 +50,7 @@ loop_on(struct loop *l, const char *under, off_t size)
 static bool
 loop_new(struct loop *l, off_t size)
 {
-	return loop_on(l, "/tmp", size);
+	return loop_on(l, "/tmp", size, 512);
 }
 
 static void
@@ -88,6 +88,50 @@ START_TEST(test_against_a_copy)
 	bench_open(&b, "uring", KV(loop.kv, "direct=1"));
 	shadow_run(&b, 2 * MIB, MIB, 512, 64, 800);
 	shadow_run(&b, 3 * MIB, MIB, 512, 0, 800);
+	bench_close(&b);
+	loop_free(&loop);
+}
+END_TEST
+
+/* Blocks of 4096 bytes: the page cache serves smaller ones, and direct I/O says what it needs. */
+START_TEST(test_large_blocks)
+{
+	ck_assert(loop_on(&loop, "/tmp", 4 * MIB, 4096));
+	bench_open(&b, "uring", KV(loop.kv));
+	ck_assert_uint_eq(b.dev->io_align, 512);
+	ck_assert_uint_eq(b.dev->phys_block, 4096);
+	shadow_run(&b, 0, 2 * MIB, 512, 64, 1500);
+	bench_close(&b);
+	bench_open(&b, "uring", KV(loop.kv, "direct=1"));
+	ck_assert_uint_eq(b.dev->io_align, 4096);
+	shadow_run(&b, 2 * MIB, 2 * MIB, 4096, 64, 800);
+	bench_close(&b);
+	loop_free(&loop);
+}
+END_TEST
+
+/* Only the edges are written, once each. */
+START_TEST(test_edges_of_a_range)
+{
+	static uint8_t buf[64 << 10];
+	unsigned wrong = 0;
+
+	ck_assert(loop_on(&loop, "/tmp", 4 * MIB, 4096));
+	bench_open(&b, "uring", KV(loop.kv));
+	if (!b.dev->unmap_align)
+		puts("this loop device cannot unmap");
+	memset(buf, 0x42, sizeof(buf));
+	ck_assert_int_eq(do_io(&b.s, b.chan, BE_WRITE, 0, 0, buf, sizeof(buf)), BE_OK);
+	ck_assert_int_eq(do_io(&b.s, b.chan, BE_ZERO, BE_MAY_UNMAP, 3584, NULL, 20480), BE_OK);
+	ck_assert_int_eq(do_io(&b.s, b.chan, BE_ZERO, BE_FUA, 32768 + 512, NULL, 1024), BE_OK);
+	ck_assert_uint_eq(b.s.calls[STUB_WRITE], b.s.calls[STUB_PUNCH] ? 4 : 5);
+	ck_assert_int_eq(do_io(&b.s, b.chan, BE_READ, 0, 0, buf, sizeof(buf)), BE_OK);
+	for (unsigned i = 0; i < sizeof(buf); i++)
+		wrong += buf[i] !=
+			 ((i >= 3584 && i < 3584 + 20480) || (i >= 32768 + 512 && i < 32768 + 1536)
+			      ? 0
+			      : 0x42);
+	ck_assert_uint_eq(wrong, 0);
 	bench_close(&b);
 	loop_free(&loop);
 }
@@ -224,7 +268,7 @@ START_TEST(test_a_lost_write_is_told_to_each_core)
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	ck_assert_int_eq(mount("lgt-test", dir, "tmpfs", 0, "size=1m"), 0);
-	ck_assert(loop_on(&loop, dir, 8 * MIB));
+	ck_assert(loop_on(&loop, dir, 8 * MIB, 512));
 	bench_open(&b, "uring", KV(loop.kv));
 	for (unsigned i = 0; i < 4; i++)
 		ck_assert_int_eq(do_io(&b.s, b.chan, BE_WRITE, 0, i * MIB, buf, MIB), BE_OK);
@@ -271,13 +315,9 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-	    test_description,
-	    test_against_a_copy,
-	    test_exclusive,
-	    test_its_end,
-	    test_unmap_reads_zeroes,
-	    test_no_space,
-	    test_a_lost_write_is_told_to_each_core,
+	    test_description,  test_against_a_copy,     test_exclusive,
+	    test_its_end,      test_unmap_reads_zeroes, test_no_space,
+	    test_large_blocks, test_edges_of_a_range,   test_a_lost_write_is_told_to_each_core,
 	};
 
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
