@@ -164,6 +164,9 @@ mgmt_system_show(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out
 		mgmt_text_addf(out,
 			       "Gateway:\n    Trouble: it does not have the configuration: %s\n",
 			       gateway_trouble(m));
+	else
+		mgmt_text_addf(out, "Gateway:\n    Engine: %s\n",
+			       mgmt_str(m->link.hello, "engine", "unknown"));
 	return 0;
 }
 

@@ -83,7 +83,7 @@ FUZZ_MAKE = $(MAKE) CC=clang SAN=address,undefined B=$(B)/fuzz CFLAGS="-O1 -g -f
 ## make check           everything that runs on this machine: lint, unit, fuzz corpus, proto, e2e, conformance
 ##                      SAN=address,undefined or SAN=thread: instrumented; ONLY=REGEX: tests whose path matches
 check: all unit replay tools
-	@$(RUNNER) tests/lint $(UNIT_BIN) $(REPLAY_BIN) tests/proto tests/e2e tests/conform/quick tests/conform/whole \
+	@$(RUNNER) tests/lint $(UNIT_BIN) $(REPLAY_BIN) tests/proto tests/e2e tests/conform/quick tests/conform/epoll tests/conform/whole \
 		tests/bench/selftest.py
 
 ## make lint            the rules about the tree alone
