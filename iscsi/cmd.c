@@ -65,7 +65,8 @@ iscsi_task_settle(struct iscsi_task *t)
 		return;
 	iscsi_task_answered(t);
 	iscsi_task_free_data(t);
-	hash_del(t);
+	if (!t->tagless)
+		hash_del(t);
 	if (t->immediate)
 		c->nimm--;
 	c->ntask--;
@@ -77,6 +78,7 @@ iscsi_task_settle(struct iscsi_task *t)
 void
 iscsi_task_answered(struct iscsi_task *t)
 {
+	t->told = true;
 	if (!t->counted)
 		return;
 	t->counted = false;
@@ -249,6 +251,21 @@ iscsi_task_advance(struct iscsi_task *t)
 	/* First come, first served, but what they wait for may be the memory that this one has. */
 	if ((!gw_list_empty(&c->parked) && !t->sg.n && !t->chunk) || !try_go_on(t))
 		park(t);
+}
+
+/*
+ * 11.2.1.8: a tag is the initiator's again once it has the status, which may be long before our send
+ * has ended: other answers follow in it.
+ */
+static bool
+take_tag(struct iscsi_task *t)
+{
+	if (!t->told && !iscsi_task_is_ghost(t))
+		return false;
+	hash_del(t);
+	t->tagless = true;
+	iscsi_task_bury(t);
+	return true;
 }
 
 /* --- the PDU ------------------------------------------------------------------------------------
@@ -430,9 +447,7 @@ iscsi_cmd_begin(struct iscsi_conn *c)
 		return v;
 	gw_stat_add(c->sess->nexus.stats.cmd_pdus, 1);
 	same = reject ? NULL : iscsi_task_find(c, gw_be32(rx->head + ISCSI_AT_ITT));
-	if (same && iscsi_task_is_ghost(same))
-		iscsi_task_bury(same);
-	else if (same)
+	if (same && !take_tag(same))
 		reject = ISCSI_REJECT_IN_PROGRESS;
 	if (!reject && iscsi_immediate(rx->head) && c->nimm >= ISCSI_IMM_MAX)
 		reject = ISCSI_REJECT_IMMEDIATE;

@@ -102,6 +102,8 @@ struct iscsi_task {
 	bool parked;   /* waits for a buffer; on conn->parked */
 	bool immediate;
 	bool counted; /* holds a place of the command window */
+	bool told;    /* its status is laid out, or none is due */
+	bool tagless; /* another task has its tag by now */
 
 	/* Data-out; in sequence, as DataPDUInOrder and DataSequenceInOrder say (13.18, 13.19). */
 	uint32_t want;     /* bytes of the stream that the command takes */
@@ -388,7 +390,7 @@ bool iscsi_data_in_build(struct iscsi_conn *c, struct iscsi_batch *b, struct isc
 /* Status went with the last Data-In. */
 bool iscsi_data_in_collapsed(const struct iscsi_task *t);
 bool iscsi_response_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *t);
-/* The answer is laid out: the window opens by one. */
+/* The answer is laid out: the window opens by one, and the tag may come again. */
 void iscsi_task_answered(struct iscsi_task *t);
 
 /* --- tcp_xport.c: what the connections of a core share -------------------------------------------

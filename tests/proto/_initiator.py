@@ -64,8 +64,15 @@ class Pdu:
 
 
 class Initiator:
-    def __init__(self, addr, name="iqn.2026-11.test:raw", timeout=10):
-        self.sock = socket.create_connection(addr, timeout)
+    def __init__(self, addr, name="iqn.2026-11.test:raw", timeout=10, narrow=False):
+        """narrow: little fits into the sockets of either side."""
+        family = socket.AF_INET6 if ":" in addr[0] else socket.AF_INET
+        self.sock = socket.socket(family, socket.SOCK_STREAM)
+        self.sock.settimeout(timeout)
+        if narrow:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.sock.connect(addr)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.transmit = self.sock.sendall
         self.name = name

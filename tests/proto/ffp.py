@@ -74,6 +74,26 @@ def test_unsolicited_data(gw):
         assert i.read_blocks(0, 128)[1] == data
 
 
+def test_tag_is_free_once_its_status_is_read(gw):
+    """What follows in the same send may still wait for room in the socket."""
+    with attach(gw.addr, gw.target, "MaxRecvDataSegmentLength=262144", narrow=True) as i:
+        burst = []
+        i.transmit = burst.append
+        first = i.command(read10(0, 8), read=4096)
+        rest = [i.command(read10(0, 2048), read=1 << 20) for _ in range(8)]
+        i.transmit = i.sock.sendall
+        i.transmit(b"".join(burst))
+        assert i.finish(first)[0].status == 0
+        i.command(read10(0, 8), read=4096, itt=first)
+        ended = set()
+        while ended != {first, *rest}:
+            pdu = i.recv()
+            assert pdu.opcode != REJECT, "a tag is refused whose command was answered"
+            if pdu.opcode == SCSI_RSP or pdu.flags & 1:
+                assert pdu.status == 0, pdu.sense()
+                ended.add(pdu.itt)
+
+
 def test_refused_write_swallows_its_data(gw):
     """A bad LBA is known at once, but unsolicited data is under way: it must not be taken for PDUs."""
     with attach(gw.addr, gw.target, "ImmediateData=Yes", "InitialR2T=No") as i:
