@@ -82,6 +82,9 @@ mgmt_lun_backing(json_t *lun, struct mgmt_err *err)
 			kv_add(kv, "path", path);
 			kv_add(kv, "direct", strstr(flags, "direct") ? "1" : "0");
 			kv_add(kv, "sync", strstr(flags, "sync") ? "1" : "0");
+			/* What is never written need not be writable. */
+			if (mgmt_bool(lun, "readonly", false))
+				kv_add(kv, "ro", "1");
 			for (size_t i = 0; i < GW_ARRAY_LEN(switches); i++) {
 				if (mgmt_bool(want, switches[i], false))
 					kv_add(kv, switches[i], "1");
@@ -223,6 +226,16 @@ set_size(json_t *lun, const char *value, struct mgmt_err *err)
 }
 
 static int
+set_readonly(json_t *lun, const char *value, struct mgmt_err *err)
+{
+	if ((value[0] != '0' && value[0] != '1') || value[1])
+		return mgmt_fail(err, TGT_E_INVALID, "readonly is a number from 0 to 1, not \"%s\"",
+				 value);
+	json_object_set_new(lun, "readonly", json_boolean(value[0] == '1'));
+	return mgmt_lun_backing(lun, err);
+}
+
+static int
 set_naa(json_t *lun, const char *value, struct mgmt_err *err)
 {
 	uint8_t raw[16];
@@ -311,7 +324,6 @@ static const struct lun_param {
     {"optimal_xfer_len", "opt_xfer_len", NUMBER, UINT32_MAX, NULL},
     {"rotation_rate", "rotation_rate", NUMBER, 0xffff, NULL},
     {"removable", "removable", FLAG, 1, NULL},
-    {"readonly", "readonly", FLAG, 1, NULL},
     {"online", "online", FLAG, 1, NULL},
     {"thin_provisioning", "thin", FLAG, 1, NULL},
     {"swp", "swp", FLAG, 1, NULL},
@@ -319,6 +331,7 @@ static const struct lun_param {
     {"mode_page", NULL, SPECIAL, 0, set_mode_page},
     {"path", NULL, SPECIAL, 0, set_path},
     {"size", NULL, SPECIAL, 0, set_size},
+    {"readonly", NULL, SPECIAL, 0, set_readonly},
     {"naa", NULL, SPECIAL, 0, set_naa},
     {"identity", NULL, SPECIAL, 0, set_identity},
 };

@@ -166,6 +166,19 @@ START_TEST(a_refused_change_leaves_nothing)
 }
 END_TEST
 
+static bool
+has_kv(const json_t *obj, const char *want)
+{
+	const json_t *kv = json_object_get(obj, "kv");
+	json_t *s;
+	size_t i;
+
+	json_array_foreach (kv, i, s)
+		if (!strcmp(json_string_value(s), want))
+			return true;
+	return false;
+}
+
 START_TEST(nothing_of_a_request_is_dropped)
 {
 	static const struct {
@@ -200,7 +213,13 @@ START_TEST(nothing_of_a_request_is_dropped)
 	    run(&m, TGT_LUN, TGT_NEW, "path=/a,bsopts=size=1m,targetOps readonly=1,scsi_sn=X,"), 0);
 	obj = mgmt_model_lun(&m.model, 1, 1);
 	ck_assert(mgmt_bool(obj, "readonly", false));
+	ck_assert(has_kv(obj, "ro=1"));
 	ck_assert_str_eq(mgmt_str(obj, "serial", ""), "X");
+	/* What is opened for reading only is opened anew. */
+	ck_assert_int_eq(run(&m, TGT_LUN, TGT_UPDATE, "readonly=0"), 0);
+	obj = mgmt_model_lun(&m.model, 1, 1);
+	ck_assert(!mgmt_bool(obj, "readonly", true));
+	ck_assert(!has_kv(obj, "ro=1"));
 	/* A former identity is used, and what is given with it counts more. */
 	ck_assert_int_eq(run(&m, TGT_LUN, TGT_DELETE, ""), 0);
 	ck_assert_int_eq(run(&m, TGT_LUN, TGT_NEW, "path=/a,targetOps scsi_id=Y,"), 0);
