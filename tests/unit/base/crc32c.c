@@ -48,4 +48,30 @@ START_TEST(test_check_value)
 }
 END_TEST
 
-SUITE("crc32c", test_rfc_vectors, test_check_value)
+/* Bit by bit, polynomial 0x1edc6f41 reflected. */
+static uint32_t
+slow(const uint8_t *p, size_t n)
+{
+	uint32_t crc = 0xffffffff;
+
+	while (n--) {
+		crc ^= *p++;
+		for (unsigned i = 0; i < 8; i++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+	}
+	return ~crc;
+}
+
+/* Short and long ones take different ways. */
+START_TEST(test_every_length)
+{
+	uint8_t b[1100];
+
+	for (size_t i = 0; i < sizeof(b); i++)
+		b[i] = (uint8_t)(i * 167 + (i >> 8));
+	for (size_t n = 0; n <= 1024; n++)
+		ck_assert_uint_eq(gw_crc32c(b + n % 67, n), slow(b + n % 67, n));
+}
+END_TEST
+
+SUITE("crc32c", test_rfc_vectors, test_check_value, test_every_length)
