@@ -31,7 +31,7 @@ step(struct be_io *io, uint64_t budget)
 		io->moved = io->len;
 		return 0;
 	}
-	if (io->flags & BE_LEND && io->len <= sizeof(zeroes)) {
+	if (io->flags & (BE_LEND | BE_LEND_CONST) && io->len <= sizeof(zeroes)) {
 		be_lend(gw_container(io->chan, struct null_chan, chan)->lender, io, zeroes);
 		return 0;
 	}

@@ -10,7 +10,7 @@
 #include "gateway/base/num.h"
 
 static const uint8_t flags_of[BE_OP_MAX] = {
-    [BE_READ] = BE_LEND,
+    [BE_READ] = BE_LEND | BE_LEND_CONST,
     [BE_WRITE] = BE_FUA | BE_ATOMIC,
     [BE_ZERO] = BE_FUA | BE_MAY_UNMAP,
 };

@@ -326,7 +326,7 @@ fill(struct iscsi_conn *c, struct iscsi_task *t)
 	cmd->iov = NULL;
 	cmd->niov = 0;
 	/* A digest is computed here, and of data that must not change until it has gone. */
-	cmd->may_lend = !c->ddig;
+	cmd->lend = c->ddig ? BE_LEND_CONST : BE_LEND;
 	cmd->io.give_back = NULL;
 	cmd->dir = GW_DIR_NONE;
 	cmd->data_len = cmd->dma_align = cmd->out_len = cmd->in_len = cmd->moved = 0;

@@ -49,6 +49,8 @@ enum {
 	BE_ATOMIC = 4,
 	/* READ: the backend may answer with memory of its own instead of filling iov: be_io.lent. */
 	BE_LEND = 8,
+	/* ... if nobody ever changes that memory, and everybody may read it. */
+	BE_LEND_CONST = 16,
 };
 
 /* Ways to make all that was ever written to the medium unreadable. */
@@ -78,11 +80,12 @@ struct be_io {
 	uint8_t op, flags;
 	uint8_t st; /* enum be_st, valid in done() */
 	/*
-	 * READ with BE_LEND, valid from done() on. Unless give_back is NULL, the data is here and
+	 * READ with BE_LEND or BE_LEND_CONST, valid from done() on. Unless give_back is NULL, the data is here and
 	 * iov was left alone. The memory is there until give_back(io), once, on the same core, whatever
-	 * becomes of the device and the channel. It is for system calls only, which fail with EFAULT
+	 * becomes of the device and the channel. With BE_LEND it is for system calls only, which fail with EFAULT
 	 * when somebody cuts the file below (this process would end with SIGBUS), and it follows
-	 * what is written to the medium.
+	 * what is written to the medium. Whom it failed sets st before giving it back: the backend
+	 * finds out the next time that the range is read.
 	 */
 	struct iovec lent;
 	void (*give_back)(struct be_io *io);

@@ -62,7 +62,7 @@ struct gw_cmd {
 	uint8_t attr;	 /* enum gw_attr */
 	uint8_t cdb_len; /* valid bytes in cdb, 6 .. GW_CDB_MAX; the rest is zero */
 	uint8_t cdb[GW_CDB_MAX];
-	bool may_lend; /* data-in goes nowhere but into sendmsg(): io.lent may take the place of iov */
+	uint8_t lend; /* BE_LEND: data-in goes nowhere but into sendmsg(); or BE_LEND_CONST; or 0 */
 
 	/* Set by scsi_begin(). */
 	uint8_t state; /* enum gw_cmd_state */
@@ -79,7 +79,7 @@ struct gw_cmd {
 	/*
 	 * The data buffer: given by the transport before scsi_exec() if data_len > 0, taken back in
 	 * respond(). data-in: data_len bytes to be filled. data-out: out_len bytes that arrived,
-	 * min(edtl, data_len). With may_lend iov may be another one in respond(): when its data has gone,
+	 * min(edtl, data_len). With lend iov may be another one, io.lent, in respond(): when its data has gone,
 	 * or is dropped, the transport calls gw_cmd_give_back().
 	 */
 	const struct iovec *iov;

@@ -25,7 +25,7 @@ read_done(struct be_io *io)
 static void
 read_medium(struct gw_cmd *cmd)
 {
-	scsi_io(cmd, BE_READ, cmd->may_lend ? BE_LEND : 0, cmd->lba << cmd->blk_shift,
+	scsi_io(cmd, BE_READ, cmd->lend, cmd->lba << cmd->blk_shift,
 		cmd->data_len, cmd->iov, cmd->niov, read_done);
 }
 
