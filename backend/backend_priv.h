@@ -95,6 +95,9 @@ struct be_lender {
 	struct be_map *map;
 	uint32_t lent;
 	bool closed;
+	/* What was lent could not be read; not called once the lender is closed. May be NULL. */
+	void (*unreadable)(void *dev, const struct be_io *io);
+	void *dev;
 };
 
 /* Takes a reference of its own; NULL without memory. map may be NULL: nothing goes away. */
@@ -102,6 +105,13 @@ struct be_lender *be_lender_new(struct be_map *map);
 void be_lender_close(struct be_lender *l);
 /* Answers io, a READ with BE_LEND, with the len bytes at p. */
 void be_lend(struct be_lender *l, struct be_io *io, void *p);
+
+/* --- guard.c: copies from and to a mapped file --- */
+
+/* Takes SIGBUS. Control thread. */
+void be_guard_init(void);
+/* False: a part of it is not there, and some of the rest may have been copied. */
+bool be_guard_copy(void *to, const void *from, size_t n);
 
 /* --- queue.c: work of the core itself --- */
 

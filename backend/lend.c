@@ -76,6 +76,8 @@ give_back(struct be_io *io)
 	struct be_lender *l = io->lender;
 
 	io->give_back = NULL;
+	if (io->st != BE_OK && l->unreadable && !l->closed)
+		l->unreadable(l->dev, io);
 	BUG(!l->lent);
 	l->lent--;
 	settle(l);

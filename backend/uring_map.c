@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Reads of files in memory that are sent from the file's own pages: which parts of the file are all
+ * Files in memory are mapped, and read and written in the mapping: which parts of the file are all
  * there.
  *
  * Reading a hole through a mapping would fill it with memory, and a thin LUN would grow by being
- * read. So only what mincore(2) has found whole is lent, chunk by chunk, and what is punched out is
- * forgotten. A chunk found whole stays known, so the steady state asks nobody. Should somebody else
- * punch a hole into the file, reading it costs memory and is right all the same.
+ * read; filling it by a write may find no space. So only what mincore(2) has found whole is used,
+ * chunk by chunk, and what is punched out is forgotten. A chunk found whole stays known, so the
+ * steady state asks nobody. Should somebody else punch a hole into the file, reading it costs memory
+ * and is right all the same.
  */
 #include <sys/mman.h>
 
@@ -18,7 +19,7 @@
 #define PAGES_MAX   (CHUNK / 4096)
 
 void
-uring_map_init(struct uring_dev *ud, uint64_t size)
+uring_map_init(struct uring_dev *ud, uint64_t size, bool ro)
 {
 	uint64_t chunks = size >> CHUNK_SHIFT;
 	void *p;
@@ -26,9 +27,12 @@ uring_map_init(struct uring_dev *ud, uint64_t size)
 	/* What does not fill a chunk, or is added later, is read. */
 	if (!chunks)
 		return;
-	ud->map = be_map_new(ud->fd, chunks << CHUNK_SHIFT, PROT_READ, MAP_SHARED);
+	ud->map = be_map_new(ud->fd, chunks << CHUNK_SHIFT, ro ? PROT_READ : PROT_READ | PROT_WRITE,
+			     MAP_SHARED);
 	if (!ud->map)
 		return;
+	be_guard_init();
+	ud->writable = !ro;
 	p = mmap(NULL, chunks, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		 -1, 0);
 	if (p == MAP_FAILED) {
@@ -61,9 +65,13 @@ is_whole(struct uring_dev *ud, uint64_t chunk)
 		return false;
 	for (unsigned i = 0; i < PAGES_MAX; i++)
 		all &= there[i];
-	if (all & 1)
-		atomic_store_explicit(&ud->whole[chunk], 1, memory_order_relaxed);
-	return all & 1;
+	if (!(all & 1))
+		return false;
+	/* Page faults are cheaper together; if this does not work, they come one by one. */
+	(void)madvise(ud->map->base + (chunk << CHUNK_SHIFT), CHUNK,
+		      ud->writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+	atomic_store_explicit(&ud->whole[chunk], 1, memory_order_relaxed);
+	return true;
 }
 
 void *

@@ -271,7 +271,7 @@ inspect(struct opening *p)
 		return rc;
 	rc = settle_size(p);
 	if (!rc && p->ud->ram)
-		uring_map_init(p->ud, p->dev->size);
+		uring_map_init(p->ud, p->dev->size, p->o.ro);
 	return rc;
 }
 

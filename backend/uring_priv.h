@@ -25,9 +25,10 @@ struct uring_dev {
 	atomic_bool lost;     /* writes may be lost: no flush can succeed any more */
 	atomic_bool no_punch; /* the file system has said so */
 	atomic_bool no_zero_range;
-	struct be_map *map;     /* uring_map.c; NULL: nothing is lent */
+	struct be_map *map;     /* uring_map.c; NULL: all goes by system calls */
 	_Atomic uint8_t *whole; /* of each chunk of it: all of its pages are there */
 	uint64_t chunks;
+	bool writable; /* the mapping */
 	struct be_claim claim;
 };
 
@@ -144,10 +145,10 @@ void uring_ram_fini(struct uring_chan *c);
 /* READ and WRITE. */
 void uring_ram_start(struct be_io *io);
 
-/* --- uring_map.c: what can be sent from where it lies --- */
+/* --- uring_map.c: what can be used where it lies --- */
 
-/* Without memory for it nothing is lent. Control thread. */
-void uring_map_init(struct uring_dev *ud, uint64_t size);
+/* Without memory for it nothing is. Control thread. */
+void uring_map_init(struct uring_dev *ud, uint64_t size, bool ro);
 void uring_map_fini(struct uring_dev *ud);
 /* The bytes in memory, or NULL: not all of them are known to be there. */
 void *uring_map_at(struct uring_dev *ud, uint64_t off, uint64_t len);

@@ -10,9 +10,9 @@
  * another one of the same file while that copies, which a step's budget bounds. Whatever holds the
  * file for longer (holes, zeroes: uring_range.c) goes in small pieces.
  *
- * A system call and not a mapping: a write through a mapping ends in SIGBUS where there is no
- * space, and so does a read when somebody else has cut the file. Reads whose data goes straight to
- * a socket are lent the file's pages instead (uring_map.c): it is the kernel that reads those.
+ * What of the file is known to be there is copied from and to a mapping, or is lent to be sent from
+ * where it lies (uring_map.c). The rest goes by system calls: a write through a mapping ends in
+ * SIGBUS where there is no space, and so does a read when somebody else has cut the file (guard.c).
  */
 #include <errno.h>
 #include <linux/magic.h>
@@ -69,17 +69,40 @@ lend(struct be_io *io)
 	return true;
 }
 
+/* One piece from or to the mapping: its bytes, or 0: the kernel has to be asked. */
+static uint64_t
+copy_some(struct be_io *io, uint64_t budget)
+{
+	struct be_cursor *cur = be_queue_cursor(io);
+	struct iovec v = be_cursor_piece(io, cur, budget);
+	uint8_t *p = uring_map_at(uring_dev(io), io->off + io->moved, v.iov_len);
+	bool ok;
+
+	if (!p)
+		return 0;
+	ok = io->op == BE_READ ? be_guard_copy(v.iov_base, p, v.iov_len)
+			       : be_guard_copy(p, v.iov_base, v.iov_len);
+	if (!ok) {
+		uring_map_forget(uring_dev(io), io->off + io->moved, v.iov_len);
+		return 0;
+	}
+	cur->off += v.iov_len;
+	io->moved += v.iov_len;
+	return v.iov_len;
+}
+
 static uint64_t
 step(struct be_io *io, uint64_t budget)
 {
 	struct be_cursor *cur = be_queue_cursor(io);
-	uint64_t left = io->len - io->moved;
+	uint64_t left = io->len - io->moved, copied;
 	struct iovec piece;
 	ssize_t n;
 
 	if (io->flags & BE_LEND && !io->moved && lend(io))
 		return 0;
-
+	if (!is_durable(io) && (copied = copy_some(io, budget)) > 0)
+		return copied;
 	if (!cur->off && left <= budget) {
 		n = transfer(io, io->iov + cur->seg, io->niov - cur->seg);
 	} else {
@@ -109,6 +132,12 @@ uring_ram_start(struct be_io *io)
 		be_queue_add(&c->inline_rw, io);
 }
 
+static void
+unreadable(void *dev, const struct be_io *io)
+{
+	uring_map_forget(dev, io->off, io->len);
+}
+
 int
 uring_ram_init(struct uring_chan *c, struct be_dev *dev, struct gw_core *core)
 {
@@ -117,6 +146,8 @@ uring_ram_init(struct uring_chan *c, struct be_dev *dev, struct gw_core *core)
 	c->lender = be_lender_new(ud->map);
 	if (!c->lender)
 		return -ENOMEM;
+	c->lender->unreadable = unreadable;
+	c->lender->dev = ud;
 	be_queue_init(&c->inline_rw, core, step);
 	return 0;
 }

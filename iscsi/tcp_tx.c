@@ -5,6 +5,7 @@
  * at a time; what answers meanwhile, waits for the next. What a peer does not read holds back what
  * we read from it: responses are bounded by the command window, control PDUs by ISCSI_CTL_MAX.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "gateway/base/crc32c.h"
@@ -282,6 +283,19 @@ batch_advance(struct iscsi_batch *b, uint64_t n)
 	return false;
 }
 
+/* Memory that a backend has lent is gone: it is told, so that the next read finds out what it is. */
+static void
+blame(struct iscsi_conn *c)
+{
+	struct iscsi_tx *part = gw_list_first(&c->txq, struct iscsi_tx, node);
+
+	gw_list_each (tx, &c->batch->done, struct iscsi_tx, node)
+		if (tx->kind == ISCSI_TX_RSP)
+			gw_container(tx, struct iscsi_task, tx)->cmd.io.st = BE_EMEDIUM;
+	if (part && part->kind == ISCSI_TX_RSP)
+		gw_container(part, struct iscsi_task, tx)->cmd.io.st = BE_EMEDIUM;
+}
+
 static void
 sent(struct gw_op *op, int res)
 {
@@ -293,6 +307,8 @@ sent(struct gw_op *op, int res)
 		return;
 	}
 	if (res <= 0) {
+		if (res == -EFAULT)
+			blame(c);
 		iscsi_conn_end(c, "the transport failed");
 		return;
 	}

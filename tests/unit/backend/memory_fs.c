@@ -288,6 +288,82 @@ START_TEST(test_a_file_that_has_grown_is_read_there)
 }
 END_TEST
 
+/* Copies from and to the mapping of a file that somebody cuts go on as system calls. */
+START_TEST(test_a_mapped_file_that_was_cut)
+{
+	begin("/dev/shm", NULL);
+	memset(buf, 0x77, MIB);
+	ck_assert_int_eq(io(BE_WRITE, 0, 0, MIB), BE_OK);
+	memset(buf, 0x33, 8192);
+	ck_assert_int_eq(io(BE_WRITE, 0, 4096, 8192), BE_OK);
+	ck_assert_int_eq(io(BE_READ, 0, 0, 64 << 10), BE_OK);
+	ck_assert(buf[4095] == 0x77 && buf[4096] == 0x33);
+	ck_assert(buf[12287] == 0x33 && buf[12288] == 0x77);
+	ck_assert_int_eq(truncate(tmp.path, 64 << 10), 0);
+	ck_assert_int_eq(io(BE_READ, 0, 128 << 10, 4096), BE_ERANGE);
+	ck_assert_int_eq(io(BE_READ, 0, 60 << 10, 8192), BE_ERANGE);
+	memset(buf, 0x22, 8192);
+	ck_assert_int_eq(io(BE_WRITE, 0, 60 << 10, 8192), BE_OK);
+	ck_assert_int_eq(io(BE_READ, 0, 60 << 10, 8192), BE_OK);
+	ck_assert(buf[0] == 0x22 && buf[8191] == 0x22);
+	ck_assert_int_eq(io(BE_READ, 0, 70 << 10, 4096), BE_ERANGE);
+	end();
+}
+END_TEST
+
+/* Space that another one has taken out of the file, and that is not to be had any more. */
+START_TEST(test_no_space_in_a_mapping)
+{
+	int fd, other;
+
+	if (!mount_new("tmpfs", "size=2m"))
+		return;
+	begin(dir, NULL);
+	memset(buf, 0x77, MIB);
+	ck_assert_int_eq(io(BE_WRITE, 0, 0, MIB), BE_OK);
+	ck_assert_int_eq(io(BE_READ, 0, 0, MIB), BE_OK);
+	fd = open(tmp.path, O_RDWR);
+	ck_assert_int_eq(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, MIB), 0);
+	other = open(dir, O_TMPFILE | O_RDWR, 0600);
+	ck_assert_int_eq(posix_fallocate(other, 0, 2 * MIB - 8192), 0);
+	ck_assert_int_eq(io(BE_WRITE, 0, 0, MIB), BE_ENOSPC);
+	close(other);
+	ck_assert_int_eq(io(BE_WRITE, 0, 0, MIB), BE_OK);
+	close(fd);
+	end();
+	mount_free();
+}
+END_TEST
+
+/* What could not be read where it lies is read by a system call the next time. */
+START_TEST(test_what_was_lent_in_vain)
+{
+	static struct one_io one;
+	struct iovec v = {buf, 4096};
+
+	begin("/dev/shm", NULL);
+	memset(buf, 0x44, MIB);
+	ck_assert_int_eq(io(BE_WRITE, 0, 0, MIB), BE_OK);
+	ck_assert(is_lent(64 << 10, 4096, 0x44));
+	ck_assert_int_eq(truncate(tmp.path, 4096), 0);
+	one = (struct one_io){.io = {.op = BE_READ,
+				     .flags = BE_LEND,
+				     .off = 64 << 10,
+				     .len = 4096,
+				     .iov = &v,
+				     .niov = 1,
+				     .done = one_done}};
+	be_submit(b.chan, &one.io);
+	while (stub_turn(&b.s))
+		;
+	ck_assert_ptr_nonnull(one.io.give_back);
+	one.io.st = BE_EMEDIUM;
+	one.io.give_back(&one.io);
+	ck_assert_int_eq(io(BE_READ, BE_LEND, 64 << 10, 4096), BE_ERANGE);
+	end();
+}
+END_TEST
+
 /* Who sends the data may take longer than the LUN lives, and somebody may cut the file meanwhile.
  */
 START_TEST(test_what_is_lent_outlives_the_device)
@@ -334,6 +410,9 @@ main(void)
 	    test_work_is_done_in_bounded_runs,
 	    test_what_is_whole_is_lent,
 	    test_a_file_that_has_grown_is_read_there,
+	    test_a_mapped_file_that_was_cut,
+	    test_no_space_in_a_mapping,
+	    test_what_was_lent_in_vain,
 	    test_what_is_lent_outlives_the_device,
 	};
 
