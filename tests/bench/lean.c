@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "gateway/base/num.h"
@@ -179,7 +178,6 @@ static void
 prepare(struct worker *w)
 {
 	const struct opts *o = w->o;
-	struct timeval t = {.tv_usec = IDLE_MS * 1000};
 	cpu_set_t set;
 
 	if (o->ncpu) {
@@ -197,7 +195,7 @@ prepare(struct worker *w)
 
 		s->w = w;
 		sess_ready(s);
-		setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+		sess_patience(s, IDLE_MS);
 		epoll_ctl(w->epoll, EPOLL_CTL_ADD, s->fd, &ev);
 	}
 }

@@ -68,6 +68,7 @@ struct sess {
 	struct worker *w;
 	int fd;
 	unsigned index;
+	const char *asked; /* what the target owes an answer to, before and after the load */
 	/* as negotiated */
 	uint32_t tgt_mrdsl, max_burst, first_burst;
 	bool immediate, initial_r2t, hdig, ddig;
@@ -120,7 +121,9 @@ uint64_t now_ns(void);
 /* Ends the process with one sentence. */
 _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* lean_login.c: blocking, before the load. */
+/* lean_login.c: blocking, before and after the load. */
+/* How long a receive waits at most. */
+void sess_patience(const struct sess *s, unsigned ms);
 void sess_login(struct sess *s);
 void sess_logout(struct sess *s);
 

@@ -18,8 +18,8 @@
 #include "gateway/base/num.h"
 #include "iscsi/proto.h"
 
-#define TEXT_MAX    8192
-#define ANSWER_SECS 10
+#define TEXT_MAX  8192
+#define ANSWER_MS 10000
 
 struct pdu {
 	uint8_t bhs[ISCSI_BHS_LEN];
@@ -36,7 +36,7 @@ send_all(struct sess *s, const void *p, size_t n)
 		ssize_t k = send(s->fd, at, n, MSG_NOSIGNAL);
 
 		if (k <= 0)
-			die("the target closed the connection at login: %s", strerror(errno));
+			die("the connection broke at the %s: %s", s->asked, strerror(errno));
 		at += k;
 		n -= (size_t)k;
 	}
@@ -50,8 +50,16 @@ recv_all(struct sess *s, void *p, size_t n)
 	while (n > 0) {
 		ssize_t k = recv(s->fd, at, n, 0);
 
-		if (k <= 0)
-			die("the target %s", k == 0 ? "closed the connection" : "does not answer");
+		/* A receive that has a time to wait is not taken up again after SIGSTOP, signal(7). */
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k == 0)
+			die("the target closed the connection at the %s", s->asked);
+		if (k < 0 && errno == EAGAIN)
+			die("the target has not answered the %s for %d s", s->asked,
+			    ANSWER_MS / 1000);
+		if (k < 0)
+			die("the connection broke at the %s: %s", s->asked, strerror(errno));
 		at += k;
 		n -= (size_t)k;
 	}
@@ -217,7 +225,6 @@ static int
 dial(const struct opts *o)
 {
 	struct addrinfo hint = {.ai_socktype = SOCK_STREAM}, *ai;
-	struct timeval t = {.tv_sec = ANSWER_SECS};
 	int fd, one = 1, err;
 
 	err = getaddrinfo(o->host, o->port, &hint, &ai);
@@ -228,8 +235,16 @@ dial(const struct opts *o)
 		die("%s:%s: %s", o->host, o->port, strerror(errno));
 	freeaddrinfo(ai);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
 	return fd;
+}
+
+void
+sess_patience(const struct sess *s, unsigned ms)
+{
+	struct timeval t = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	if (setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)))
+		die("cannot set how long a receive waits: %s", strerror(errno));
 }
 
 /* Commands before the load */
@@ -298,6 +313,8 @@ sess_login(struct sess *s)
 	struct pdu p;
 
 	s->fd = dial(s->o);
+	s->asked = "login";
+	sess_patience(s, ANSWER_MS);
 	s->tgt_mrdsl = ISCSI_LOGIN_DSL;
 	s->max_burst = 262144;
 	s->first_burst = GW_MIN(s->o->first_burst, 65536u);
@@ -311,6 +328,7 @@ sess_login(struct sess *s)
 	s->hdig = r.hdig;
 	s->ddig = r.ddig;
 	s->crc_len = s->tgt_mrdsl;
+	s->asked = "first command";
 	until_ready(s, &p);
 	read_capacity(s, &p);
 }
@@ -320,11 +338,17 @@ sess_logout(struct sess *s)
 {
 	struct pdu p = {0};
 
+	/* The load waits for less at a time, to look at the clock. */
+	sess_patience(s, ANSWER_MS);
+	s->asked = "logout";
 	p.bhs[ISCSI_AT_OPCODE] = ISCSI_OP_LOGOUT_REQ | ISCSI_OP_IMMEDIATE;
 	p.bhs[ISCSI_AT_FLAGS] = ISCSI_FLAG_F;
 	gw_put_be32(p.bhs + ISCSI_AT_CMDSN, s->cmdsn);
 	gw_put_be32(p.bhs + ISCSI_AT_EXPSTATSN, s->exp_statsn);
 	put_pdu(s, &p);
-	get_pdu(s, &p);
+	/* A NOP-In may have been on its way. */
+	do
+		get_pdu(s, &p);
+	while ((p.bhs[ISCSI_AT_OPCODE] & ISCSI_OP_MASK) != ISCSI_OP_LOGOUT_RSP);
 	close(s->fd);
 }
