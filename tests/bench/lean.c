@@ -20,7 +20,6 @@
 #include "gateway/base/num.h"
 
 #define STALL_NS 10000000000u
-#define DRAIN_NS 5000000000u
 #define IDLE_MS  100
 
 _Atomic int lean_load = LOAD_WARMUP;
@@ -28,7 +27,7 @@ _Atomic int lean_load = LOAD_WARMUP;
 static struct cpu window;
 static uint64_t rss_before; /* of the target, before the first login */
 static double login_secs;
-static uint64_t measure_at, end_at;
+static uint64_t measure_at, window_ns, end_at;
 static pthread_barrier_t filled;
 
 void
@@ -46,7 +45,10 @@ die(const char *fmt, ...)
 
 /* The load */
 
-/* The first thread keeps the time of the window, and samples the CPUs at its two ends. */
+/*
+ * The first thread keeps the time of the window, and samples the CPUs at its two ends. One in which
+ * nothing was answered says nothing: it goes on until something is.
+ */
 static int
 keep_time(struct worker *w, int load)
 {
@@ -54,8 +56,10 @@ keep_time(struct worker *w, int load)
 
 	if (load == LOAD_WARMUP && w->now >= measure_at) {
 		cpu_sample(&begin, w->o->pid);
+		end_at = w->now + window_ns;
 		load = LOAD_MEASURE;
-	} else if (load == LOAD_MEASURE && w->now >= end_at) {
+	} else if (load == LOAD_MEASURE && w->now >= end_at &&
+		   (w->count.lat.n > 0 || w->o->idle)) {
 		cpu_sample(&window, w->o->pid);
 		cpu_since(&window, &begin);
 		load = LOAD_END;
@@ -136,7 +140,7 @@ turn(struct worker *w, unsigned count)
 	if (!w->o->sleep && count % 64)
 		return;
 	w->now = now_ns();
-	if (w->now - w->last_done > STALL_NS && w->seen != LOAD_END && !w->o->idle)
+	if (w->now - w->last_done > STALL_NS && !w->o->idle)
 		die("the target has answered nothing for 10 s");
 }
 
@@ -205,7 +209,6 @@ work(void *arg)
 {
 	static _Thread_local struct count measured;
 	struct worker *w = arg;
-	uint64_t end;
 
 	prepare(w);
 	if (w->o->verify)
@@ -213,20 +216,18 @@ work(void *arg)
 	start_all(w);
 	if (w->index == 0) {
 		measure_at = w->now + (uint64_t)(w->o->warmup * 1e9);
-		end_at = measure_at + (uint64_t)(w->o->seconds * 1e9);
+		window_ns = (uint64_t)(w->o->seconds * 1e9);
 	}
 	for (unsigned i = 0; w->seen != LOAD_END; i++) {
 		turn(w, i);
 		follow_time(w, &measured);
 	}
-	end = w->now + DRAIN_NS;
-	for (unsigned i = 0; !all_idle(w) && w->now < end; i++)
+	for (unsigned i = 0; !all_idle(w); i++)
 		turn(w, i);
 	measured.errors = w->count.errors;
 	w->count = measured;
-	if (all_idle(w))
-		for (unsigned i = 0; i < w->nsess; i++)
-			sess_logout(&w->sess[i]);
+	for (unsigned i = 0; i < w->nsess; i++)
+		sess_logout(&w->sess[i]);
 	return NULL;
 }
 

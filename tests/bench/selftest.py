@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-# runner: timeout=60
+# runner: timeout=180
 """The load generator and the limit are right before they are fast: no errors, what is read is what was written."""
 import contextlib
 import json
@@ -104,7 +104,8 @@ def against_limit(folder):
         good("limit: two threads, five sessions, sleeping", url, *CHECKED, "--threads", "2", "--sessions", "5",
              "--depth", "4", "--rw", "mixed", "--sleep")
         good("limit: reads in small pieces", url, *CHECKED, "--bs", "64K", "--mrdsl", "4096", "--depth", "3")
-        r, _ = lean(url, "--pid", str(proc.pid), "--depth", "4")
+        good("limit: a window over before anything is answered", url, "--warmup", "0", "--seconds", "1e-9")
+        r, _ = lean(url, "--pid", str(proc.pid), "--depth", "4", "--seconds", "0.5")
         whole("the report is whole", r)
         r, code = lean(url, "--digest", "both")
         case("digests that the target does not have are an error", code == 1 and "digests" in r.get("said", ""), r)
