@@ -83,11 +83,8 @@ FUZZ_MAKE = $(MAKE) CC=clang SAN=address,undefined B=$(B)/fuzz CFLAGS="-O1 -g -f
 ## make check           everything that runs on this machine: lint, unit, fuzz corpus, proto, e2e, conformance
 ##                      SAN=address,undefined or SAN=thread: instrumented; ONLY=REGEX: tests whose path matches
 check: all unit replay tools
-	@$(RUNNER) tests/lint $(UNIT_BIN) $(REPLAY_BIN) tests/proto tests/e2e tests/conform/quick tests/conform/epoll tests/conform/whole
-
-## make check-bench     a test of the bench's own programs, against a gateway and against the bare responder
-check-bench: all tools
-	@$(RUNNER) tests/bench/selftest.py
+	@$(RUNNER) tests/lint $(UNIT_BIN) $(REPLAY_BIN) tests/proto tests/e2e tests/conform/quick tests/conform/epoll tests/conform/whole \
+		tests/bench/selftest.py
 
 ## make lint            the rules about the tree alone
 lint:
@@ -134,5 +131,5 @@ unit: $(UNIT_BIN)
 replay: $(REPLAY_BIN)
 tools: $(TOOL_BIN) $(BENCH_BIN) $(if $(SAN),,$(B)/lines/lichgated)
 bench-tools: $(BENCH_BIN)
-.PHONY: check check-bench lint check-unit check-conform check-vm check-boot bench flame flame-one fuzz fuzz-one run unit replay \
+.PHONY: check lint check-unit check-conform check-vm check-boot bench flame flame-one fuzz fuzz-one run unit replay \
 	tools bench-tools
