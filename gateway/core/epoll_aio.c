@@ -133,7 +133,8 @@ static void
 completed(struct gw_epoll *e, struct gw_op *op, int64_t res)
 {
 	e->aio.inflight--;
-	if (res == -EAGAIN && op->tag != EPOLL_FDATASYNC)
+	/* "Not without waiting", or from a device that cannot say so: some of the device mapper's. */
+	if ((res == -EAGAIN || res == -EOPNOTSUPP) && op->tag != EPOLL_FDATASYNC)
 		epoll_work_add(&e->work, op);
 	else
 		gw_engine_finish(&e->base, op, (int)res);
