@@ -9,28 +9,14 @@ import subprocess
 import sys
 import tempfile
 
-from _store_lab import (LBA_RANGE, MIB, MODE_CHANGED, NOT_READY, READ_ERROR, READ_ONLY, SPACE,
-                        WRITE_ERROR, attentions, caching, capacity, command, command_or_skip, ext4, flush, loop_on, lun,
-                        may_mount, own_mounts, read, run_shadow, session, set_wce, sparse, tmpfs, unmap, write, write_fua,
-                        write_same)
-from lab import SCALE, STANDIN, Lab, Refused, require_built, wait_for
-from tap import Skip, case, need, run
+from _store_lab import (LBA_RANGE, MIB, MODE_CHANGED, NOT_READY, READ_ERROR, READ_ONLY, SPACE, WRITE_ERROR, attentions,
+                        caching, capacity, command, each_engine, ext4, flush, loop_on, lun, may_mount, own_mounts, read,
+                        run_each_engine, run_shadow, session, set_wce, sparse, tmpfs, unmap, write, write_fua, write_same)
+from lab import SCALE, Refused, wait_for
+from tap import Skip, case, need
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../proto"))
 from _initiator import Closed  # noqa: E402
-
-# What the gateway chooses by itself, and the other one.
-ENGINES = {"": ()}
-if "LGT_ENGINE" not in os.environ:
-    ENGINES[", epoll"] = ("--engine", "epoll")
-
-
-def each_engine(name):
-    def keep(func):
-        for n, engine in enumerate(ENGINES):
-            case(name + engine)(lambda *labs, n=n: func(labs[n]))
-        return func
-    return keep
 
 
 def refused(lab, words, path, flags="", *args):
@@ -395,8 +381,7 @@ class Cut:
         need(self.read(2047, 1) == (None, b"\x77" * 512), f"{self.name}: what is left of the file")
 
     def learn(self, size):
-        wait_for(lambda: attentions(self.i) is not None and capacity(self.i) == size, 10 * SCALE,
-                 f"{self.name}: the initiator learns the size {size}")
+        wait_for(lambda: capacity(self.i) == size, 10 * SCALE, f"{self.name}: the initiator learns the size {size}")
 
     def smaller(self):
         self.learn(MIB)
@@ -509,19 +494,6 @@ def _(lab):
                     need(read(i, lba, 512) == (None, b"\x5a" * (256 << 10)), f"what was written at {lba}")
 
 
-def main():
-    own_mounts()
-    require_built()
-    if STANDIN:
-        print("about our own backends")
-        return 77
-    with contextlib.ExitStack() as stack:
-        labs = [stack.enter_context(Lab(gateway_args=args)) for args in ENGINES.values()]
-        for lab in labs:
-            lab.target(1)
-            lab.lun(1, 1, lab.file("first", 8 * MIB))
-        return run(*labs)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    own_mounts()
+    sys.exit(run_each_engine())

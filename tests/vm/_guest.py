@@ -72,7 +72,7 @@ def libraries(program):
 
 
 def payload(work, script):
-    """A small file system with the programs, their libraries, tests/lib and the script to run."""
+    """A small file system with the programs, their libraries, the tests that need them, and the script to run."""
     root = os.path.join(work, "payload")
     os.makedirs(os.path.join(root, "bin"))
     os.makedirs(os.path.join(root, "so"))
@@ -88,6 +88,9 @@ def payload(work, script):
                     ignore=shutil.ignore_patterns("*.c", "__pycache__"))
     shutil.copytree(os.path.join(TOP, "tests/vm/guest"), os.path.join(root, "guest"),
                     ignore=shutil.ignore_patterns("__pycache__"))
+    for tests in ("proto", "e2e"):
+        shutil.copytree(os.path.join(TOP, "tests", tests), os.path.join(root, tests),
+                        ignore=shutil.ignore_patterns("__pycache__"))
     with open(os.path.join(root, "init"), "w", encoding="ascii") as f:
         f.write("export PATH=/lgt/bin:$PATH LD_LIBRARY_PATH=/lgt/so LGT_BUILD=/lgt/bin PYTHONDONTWRITEBYTECODE=1\n"
                 f"export LGT_LAB={os.environ.get('LGT_LAB', '')} LGT_SAN= LGT_SCALE={1 if accel() == 'kvm' else 6}\n"
