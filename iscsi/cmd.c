@@ -34,7 +34,10 @@ hash_del(struct iscsi_task *t)
 void
 iscsi_task_freed(struct iscsi_conn *c)
 {
-	if ((!gw_list_empty(&c->parked) || c->rx.stop & ISCSI_STOP_MEM) && !c->dying)
+	bool waits = !gw_list_empty(&c->parked) || !gw_list_empty(&c->unasked) ||
+		     c->rx.stop & ISCSI_STOP_MEM;
+
+	if (waits && !c->dying)
 		gw_at_kick(c->core, &c->rx_hook);
 }
 
@@ -213,19 +216,18 @@ try_go_on(struct iscsi_task *t)
 void
 iscsi_task_unpark(struct iscsi_conn *c)
 {
-	for (;;) {
+	while (!gw_list_empty(&c->parked) && !c->dying) {
 		struct iscsi_task *t = gw_list_first(&c->parked, struct iscsi_task, node);
 
-		if (!t || c->dying)
-			return;
 		gw_list_del(&t->node);
 		t->parked = false;
 		if (try_go_on(t))
 			continue;
 		t->parked = true;
 		gw_list_add_head(&c->parked, &t->node);
-		return;
+		break;
 	}
+	iscsi_r2t_go_on(c);
 }
 
 void

@@ -159,6 +159,7 @@ iscsi_conn_start(struct iscsi_conn *c)
 	c->tc = c->core->slot[GW_SLOT_TCP];
 	gw_list_init(&c->awaiting);
 	gw_list_init(&c->parked);
+	iscsi_r2t_init(c);
 	gw_list_init(&c->pool_wait);
 	gw_list_init(&c->buf_waiter.node);
 	c->buf_waiter.wake = buf_wake;
@@ -280,6 +281,8 @@ take_down(struct iscsi_conn *c)
 	gw_list_each_safe (t, &c->awaiting, struct iscsi_task, node)
 		iscsi_task_drop(t);
 	gw_list_each_safe (t, &c->parked, struct iscsi_task, node)
+		iscsi_task_drop(t);
+	gw_list_each_safe (t, &c->unasked, struct iscsi_task, node)
 		iscsi_task_drop(t);
 	gw_log_limited(c->state == ISCSI_S1_FREE ? GW_LOG_INFO : GW_LOG_WARN,
 		       "connection closed: %s. peer=%s initiator=%s tid=%u", c->why, c->peer_text,

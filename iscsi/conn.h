@@ -87,7 +87,7 @@ struct iscsi_ctl {
 /* One SCSI command. */
 struct iscsi_task {
 	struct iscsi_tx tx;
-	struct gw_list node; /* conn->awaiting or conn->parked */
+	struct gw_list node; /* conn->awaiting, conn->parked or conn->unasked */
 	struct iscsi_conn *conn;
 	struct iscsi_task *hash_next;
 	uint32_t itt, cmdsn;
@@ -99,7 +99,7 @@ struct iscsi_task {
 	bool swallow;  /* the data is dropped: refused or aborted */
 	bool broken;   /* its data was out of order: dropped up to the final PDU */
 	bool answer;   /* a response goes out when the data is in */
-	bool parked;   /* waits for a buffer; on conn->parked */
+	bool parked;   /* waits for a buffer, or to be asked for data; on conn->parked or ->unasked */
 	bool immediate;
 	bool counted; /* holds a place of the command window */
 	bool told;    /* its status is laid out, or none is due */
@@ -114,6 +114,8 @@ struct iscsi_task {
 	uint32_t r2t_base; /* offset of the first R2T; the others follow MaxBurstLength apart */
 	uint32_t r2t_due, r2t_sent, r2t_done; /* decided on, laid out, answered */
 	int16_t slot;                         /* in conn->slot; -1: none */
+	uint32_t due;                         /* bytes of it that conn->due counts */
+	uint64_t asked_at;                    /* core->now of the last R2T */
 	uint64_t stamp;                       /* core->now when data came last */
 
 	/* Data-in. */
@@ -197,8 +199,10 @@ struct iscsi_conn {
 	struct gw_hook tx_hook;
 	uint64_t tx_stamp;
 
-	struct gw_list awaiting, parked;
+	struct gw_list awaiting, parked, unasked;
 	uint32_t r2t_bytes; /* solicited and not yet here */
+	uint32_t due;       /* ... for commands that are still wanted */
+	uint32_t window;    /* with so much due, no other command's data is asked for */
 	uint64_t mem;       /* buffer bytes of its commands */
 	uint64_t moved;     /* bytes received and sent */
 	uint64_t heard_at;  /* core->now when something came last */
@@ -372,8 +376,13 @@ void iscsi_task_unpark(struct iscsi_conn *c);
 bool iscsi_task_need_buf(struct iscsi_task *t);
 /* Slot or memory came free, perhaps from inside the SCSI layer: who waits for it, tries later. */
 void iscsi_task_freed(struct iscsi_conn *c);
-/* Solicits the rest of a task's data; false: no slot or buffer now. */
+/* Solicits the rest of a task's data, now or in its turn; false: no slot or buffer now. */
 bool iscsi_r2t_start(struct iscsi_task *t);
+/* Asks for the data of those whose turn has come. */
+void iscsi_r2t_go_on(struct iscsi_conn *c);
+/* n bytes of what was asked for are here. */
+void iscsi_r2t_arrived(struct iscsi_task *t, uint32_t n);
+void iscsi_r2t_init(struct iscsi_conn *c);
 /* A solicited sequence is complete. */
 void iscsi_r2t_sequence_done(struct iscsi_task *t);
 /* The task was aborted: R2Ts not sent yet stay unsent, those that are out are waited for. */

@@ -123,7 +123,7 @@ iscsi_data_out_end(struct iscsi_conn *c)
 	if (c->rx.len > 0)
 		t->stamp = c->core->now;
 	if (!t->unsol)
-		c->r2t_bytes -= c->rx.len;
+		iscsi_r2t_arrived(t, c->rx.len);
 	if (c->rx.head[ISCSI_AT_FLAGS] & ISCSI_FLAG_F) {
 		t->data_sn = 0;
 		if (t->unsol) {

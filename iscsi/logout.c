@@ -60,6 +60,8 @@ log_out(struct iscsi_conn *c, struct iscsi_ctl *ctl)
 		iscsi_task_drop(t);
 	gw_list_each_safe (t, &c->parked, struct iscsi_task, node)
 		iscsi_task_drop(t);
+	gw_list_each_safe (t, &c->unasked, struct iscsi_task, node)
+		iscsi_task_drop(t);
 	if (s->open) {
 		s->closing = true;
 		scsi_nexus_close(&s->nexus);

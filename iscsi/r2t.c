@@ -3,11 +3,19 @@
  * Ready To Transfer (RFC 7143 11.8): asks for a write's data, MaxBurstLength at a time and
  * MaxOutstandingR2T at once. A Target Transfer Tag is slot, generation and R2TSN; slots are few,
  * and tasks beyond them wait, which bounds what a connection may hold for data that does not come.
+ *
+ * No more than a window of data is asked for at a time: buffers that go round in the cache cost half
+ * of those that don't. Where the data comes slowly that matters little and the way may be long, so
+ * there the window grows.
  */
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
 
-#define TTT_SN 0xffffu
+#define TTT_SN     0xffffu
+#define WINDOW_MIN (1u << 20)
+#define WINDOW_MAX (16u << 20)
+/* A window in this time is a quarter of a gigabyte per second. */
+#define SLOW_NS(window) ((uint64_t)(window)*4)
 
 static uint32_t
 ttt_of(const struct iscsi_conn *c, const struct iscsi_task *t, uint32_t sn)
@@ -61,17 +69,71 @@ static void
 ask(struct iscsi_task *t)
 {
 	struct iscsi_conn *c = t->conn;
-	uint32_t max = GW_MAX(c->params.max_outstanding_r2t, 1u);
+	uint32_t max = GW_MAX(c->params.max_outstanding_r2t, 1u), n = 0;
 
 	while (t->asked < t->want && t->r2t_due - t->r2t_done < max) {
 		t->r2t_due++;
-		c->r2t_bytes += r2t_off(t, t->r2t_due) - t->asked;
+		n += r2t_off(t, t->r2t_due) - t->asked;
 		t->asked = r2t_off(t, t->r2t_due);
 	}
+	c->r2t_bytes += n;
+	c->due += n;
+	t->due += n;
+	t->asked_at = c->core->now;
 	t->seq_end = r2t_off(t, t->r2t_done + 1);
 	if (t->r2t_sent < t->r2t_due && !t->tx.queued) {
 		t->tx.kind = ISCSI_TX_R2T;
 		iscsi_tx_queue(c, &t->tx);
+	}
+}
+
+void
+iscsi_r2t_init(struct iscsi_conn *c)
+{
+	gw_list_init(&c->unasked);
+	c->window = WINDOW_MIN;
+}
+
+/* n bytes less are due of a task. */
+static void
+undue(struct iscsi_task *t, uint32_t n)
+{
+	n = GW_MIN(n, t->due);
+	t->due -= n;
+	t->conn->due -= n;
+}
+
+void
+iscsi_r2t_arrived(struct iscsi_task *t, uint32_t n)
+{
+	t->conn->r2t_bytes -= n;
+	undue(t, n);
+}
+
+/* All of a sequence is here: was the window too small for the way, or larger than it need be? */
+static void
+adapt(struct iscsi_conn *c, const struct iscsi_task *t)
+{
+	uint64_t took = c->core->now - t->asked_at;
+
+	if (gw_list_empty(&c->unasked))
+		return;
+	if (took > SLOW_NS(c->window))
+		c->window = GW_MIN(c->window * 2, WINDOW_MAX);
+	else if (took < SLOW_NS(c->window) / 4)
+		c->window = GW_MAX(c->window / 2, WINDOW_MIN);
+}
+
+void
+iscsi_r2t_go_on(struct iscsi_conn *c)
+{
+	struct iscsi_task *t;
+
+	while (c->due < c->window && !c->dying &&
+	       (t = gw_list_first(&c->unasked, struct iscsi_task, node))) {
+		gw_list_del(&t->node);
+		t->parked = false;
+		iscsi_task_advance(t);
 	}
 }
 
@@ -80,6 +142,12 @@ iscsi_r2t_start(struct iscsi_task *t)
 {
 	struct iscsi_conn *c = t->conn;
 
+	if (t->slot < 0 && c->due >= c->window) {
+		iscsi_task_await(t, false);
+		t->parked = true;
+		gw_list_add_tail(&c->unasked, &t->node);
+		return true;
+	}
 	if (t->slot < 0) {
 		/* An aborted task with R2Ts out keeps its slot only while nobody needs it. */
 		while (c->sess->nslot == ISCSI_SLOTS)
@@ -101,6 +169,7 @@ void
 iscsi_r2t_sequence_done(struct iscsi_task *t)
 {
 	t->r2t_done++;
+	adapt(t->conn, t);
 	if (!t->swallow)
 		ask(t);
 	else
@@ -115,6 +184,8 @@ iscsi_r2t_abort(struct iscsi_task *t)
 
 	if (t->tx.queued && t->tx.kind == ISCSI_TX_R2T)
 		(void)iscsi_tx_unqueue(c, &t->tx);
+	undue(t, t->due);
+	iscsi_task_freed(c);
 	if (t->slot < 0)
 		return;
 	out = r2t_off(t, t->r2t_sent);
@@ -130,6 +201,7 @@ iscsi_r2t_end(struct iscsi_task *t)
 
 	if (t->tx.queued && t->tx.kind == ISCSI_TX_R2T)
 		(void)iscsi_tx_unqueue(c, &t->tx);
+	undue(t, t->due);
 	if (t->slot < 0)
 		return;
 	c->r2t_bytes -= t->asked - t->got;

@@ -219,6 +219,43 @@ def test_aborted_writes_make_room_for_those_that_wait(gw):
         assert [p.itt for p in got if p.opcode == R2T] == [waits]
 
 
+def test_data_is_asked_for_a_window_at_a_time(gw):
+    """Writes beyond it wait: they are asked in their turn, may be aborted, and hold up nothing else."""
+    size, count = 256 << 10, 12
+    with attach(gw.addr, gw.target, "ImmediateData=No", "InitialR2T=Yes", "MaxBurstLength=262144",
+                "FirstBurstLength=262144") as i:
+        itts = [i.command(write10(n * 512, 512), write=size) for n in range(count)]
+        asked = [i.recv() for _ in range(4)]
+        assert [(p.opcode, p.itt) for p in asked] == [(R2T, itt) for itt in itts[:4]]
+        assert i.finish(i.command(bytes(6)))[0].status == 0, "a command without data waits for the writes"
+        i.tmf(1, ref=itts[7], refcmdsn=i.cmdsn - 1)  # one that waits
+        assert i.recv().opcode == TMF_RSP
+        i.tmf(1, ref=itts[2], refcmdsn=i.cmdsn - 1)  # one that was asked, and never sends
+        got = [i.recv(), i.recv()]
+        assert {(p.opcode, p.itt) for p in got if p.opcode == R2T} == {(R2T, itts[4])}
+        asked = [p for p in asked + got if p.opcode == R2T and p.itt != itts[2]]
+        done, want = set(), set(itts) - {itts[2], itts[7]}
+        while done != want:
+            if asked:
+                pdu = asked.pop(0)
+                i.data_out(pdu.itt, pdu.ttt, 0, 0, pattern(size, itts.index(pdu.itt)))
+            pdu = i.recv()
+            if pdu.opcode == R2T:
+                asked.append(pdu)
+            else:
+                assert pdu.opcode == SCSI_RSP and pdu.status == 0, (pdu.opcode, pdu.status)
+                done.add(pdu.itt)
+        for n, itt in enumerate(itts):
+            if itt in want:
+                assert i.read_blocks(n * 512, 512)[1] == pattern(size, n), f"write {n} is not what was sent"
+        # Who logs out, or goes away, with writes that wait takes them along.
+        for n in range(count):
+            i.command(write10(n * 512, 512), write=size)
+        i.logout()
+        while i.recv().opcode != LOGOUT_RSP:
+            pass
+
+
 def test_tag_of_an_aborted_write_is_free(gw):
     """An initiator that has aborted a write need not send its data before it uses the tag again."""
     with attach(gw.addr, gw.target, "ImmediateData=No", "InitialR2T=Yes") as i:
