@@ -192,6 +192,8 @@ thread_start(struct gw_loop *loop)
 	int rc;
 
 	sigfillset(&all);
+	/* What an instruction causes ends the process if it is blocked, handler or not (sigprocmask(2)). */
+	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(&loop->thread, NULL, gw_loop_main, loop);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
