@@ -482,8 +482,13 @@ sess_recv(struct sess *s, int flags)
 
 	if (skip && s->data_left >= SKIP_MIN) {
 		n = got(recv(s->fd, NULL, s->data_left, flags | MSG_TRUNC));
-		if (n > 0)
-			s->data_left -= (uint32_t)n;
+		if (n <= 0)
+			return;
+		s->w->now = now_ns();
+		s->data_left -= (uint32_t)n;
+		/* It may have been the end of the answer, after which nothing need come. */
+		if (!s->data_left)
+			s->have = parse(s, buf, 0);
 		return;
 	}
 	if (skip && s->o->bs >= 2 * SKIP_MIN && s->o->read_pct)

@@ -99,6 +99,7 @@ def against_limit(folder):
     url = url_of(port)
     try:
         good("limit: reads", url, "--depth", "32")
+        good("limit: large reads, one at a time", url, "--bs", "256K", "--depth", "1")
         good("limit: a checked mixture, 1 MiB, data asked for", url, *CHECKED, "--bs", "1M", "--depth", "2", "--rw",
              "mixed", "--first-burst", "8192")
         good("limit: two threads, five sessions, sleeping", url, *CHECKED, "--threads", "2", "--sessions", "5",
