@@ -17,7 +17,7 @@ gw_engine_init(struct gw_engine *e, const struct gw_engine_ops *ops, struct gw_c
 }
 
 void
-gw_engine_reap(struct gw_core *core)
+gw_engine_tell(struct gw_core *core)
 {
 	struct gw_engine *e = core->eng;
 	struct gw_list ended;
@@ -31,7 +31,13 @@ gw_engine_reap(struct gw_core *core)
 			gw_engine_finish(e, op, op->res);
 		}
 	}
-	e->ops->reap(core);
+}
+
+void
+gw_engine_reap(struct gw_core *core)
+{
+	gw_engine_tell(core);
+	core->eng->ops->reap(core);
 }
 
 static const struct gw_engine_ops *

@@ -128,6 +128,9 @@ gw_engine_ready(struct gw_core *core)
 	return core->eng->ops->ready(core);
 }
 
+/* Completes what has ended and is known here, no more than was there at the beginning. */
+void gw_engine_tell(struct gw_core *core);
+/* ... and what the kernel knows. */
 void gw_engine_reap(struct gw_core *core);
 
 #endif

@@ -129,6 +129,7 @@ work(struct gw_core *core, struct gw_watch *watch)
 	}
 	gw_watch_phase(watch, "flush");
 	run_hooks(&core->flush, watch);
+	gw_engine_tell(core);
 }
 
 /* What tells a turn with work from one in which only a timer fired. */

@@ -53,11 +53,23 @@ uring_recv(struct gw_core *core, struct gw_op *op, int fd, void *buf, uint32_t l
 	named(sqe, op);
 }
 
+/*
+ * Answers mostly fit into the socket: then they have gone when this returns, and the turn ends
+ * asleep. As an entry in the ring they would wake it at once, to be told what it could know.
+ */
 void
 uring_sendmsg(struct gw_core *core, struct gw_op *op, int fd, const struct msghdr *msg)
 {
-	struct io_uring_sqe *sqe = begin(core, op);
+	struct gw_engine *e = core->eng;
+	struct io_uring_sqe *sqe;
+	ssize_t n = sendmsg(fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 
+	if (n >= 0 || (errno != EAGAIN && errno != EINTR)) {
+		op->res = n >= 0 ? (int)n : -errno;
+		gw_list_add_tail(&e->ended, &op->node);
+		return;
+	}
+	sqe = begin(core, op);
 	io_uring_prep_sendmsg(sqe, fd, msg, MSG_NOSIGNAL);
 	named(sqe, op);
 }
