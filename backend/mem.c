@@ -149,6 +149,12 @@ step(struct be_io *io, uint64_t budget)
 	return zero_step(m, io, budget);
 }
 
+static bool
+mem_lends(struct be_chan *chan, uint64_t off, uint64_t len, uint8_t flags)
+{
+	return flags & BE_LEND;
+}
+
 static void
 mem_submit(struct be_chan *chan, struct be_io *io)
 {
@@ -247,5 +253,6 @@ const struct be_ops be_mem_ops = {
     .chan_open = mem_chan_open,
     .chan_close = mem_chan_close,
     .submit = mem_submit,
+    .lends = mem_lends,
     .size_now = mem_size_now,
 };

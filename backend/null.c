@@ -21,6 +21,12 @@ struct null_chan {
 	struct be_lender *lender;
 };
 
+static bool
+null_lends(struct be_chan *chan, uint64_t off, uint64_t len, uint8_t flags)
+{
+	return flags & (BE_LEND | BE_LEND_CONST) && len <= sizeof(zeroes);
+}
+
 static uint64_t
 step(struct be_io *io, uint64_t budget)
 {
@@ -31,7 +37,7 @@ step(struct be_io *io, uint64_t budget)
 		io->moved = io->len;
 		return 0;
 	}
-	if (io->flags & (BE_LEND | BE_LEND_CONST) && io->len <= sizeof(zeroes)) {
+	if (null_lends(io->chan, io->off, io->len, io->flags)) {
 		be_lend(gw_container(io->chan, struct null_chan, chan)->lender, io, zeroes);
 		return 0;
 	}
@@ -122,5 +128,6 @@ const struct be_ops be_null_ops = {
     .chan_open = null_chan_open,
     .chan_close = null_chan_close,
     .submit = null_submit,
+    .lends = null_lends,
     .size_now = null_size_now,
 };

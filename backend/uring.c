@@ -96,6 +96,7 @@ const struct be_ops be_uring_ops = {
     .chan_open = uring_chan_open,
     .chan_close = uring_chan_close,
     .submit = uring_submit,
+    .lends = uring_ram_lends,
     .size_now = uring_size_now,
     .resize = uring_resize,
 };

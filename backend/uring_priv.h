@@ -144,6 +144,7 @@ int uring_ram_init(struct uring_chan *c, struct be_dev *dev, struct gw_core *cor
 void uring_ram_fini(struct uring_chan *c);
 /* READ and WRITE. */
 void uring_ram_start(struct be_io *io);
+bool uring_ram_lends(struct be_chan *chan, uint64_t off, uint64_t len, uint8_t flags);
 
 /* --- uring_map.c: what can be used where it lies --- */
 

@@ -54,7 +54,13 @@ transfer(const struct be_io *io, const struct iovec *iov, unsigned niov)
 			 : pwritev(ud->fd, iov, (int)niov, off);
 }
 
-/* Is the data all there to be sent from where it lies? */
+bool
+uring_ram_lends(struct be_chan *chan, uint64_t off, uint64_t len, uint8_t flags)
+{
+	return flags & BE_LEND && uring_map_at(chan->dev->priv, off, len);
+}
+
+/* Is the data all there to be sent from where it lies? Without a buffer it was a moment ago. */
 static bool
 lend(struct be_io *io)
 {
@@ -62,7 +68,8 @@ lend(struct be_io *io)
 
 	if (io->op != BE_READ)
 		return false;
-	p = uring_map_at(uring_dev(io), io->off, io->len);
+	p = io->iov ? uring_map_at(uring_dev(io), io->off, io->len)
+		    : uring_dev(io)->map->base + io->off;
 	if (!p)
 		return false;
 	be_lend(gw_container(io->chan, struct uring_chan, chan)->lender, io, p);

@@ -15,6 +15,14 @@ static const uint8_t flags_of[BE_OP_MAX] = {
     [BE_ZERO] = BE_FUA | BE_MAY_UNMAP,
 };
 
+bool
+be_lends(struct be_chan *chan, uint64_t off, uint64_t len, uint8_t flags)
+{
+	const struct be_ops *ops = chan->dev->ops;
+
+	return flags && ops->lends && ops->lends(chan, off, len, flags);
+}
+
 static void
 check_atomic(const struct be_dev *dev, const struct be_io *io)
 {
@@ -25,7 +33,7 @@ check_atomic(const struct be_dev *dev, const struct be_io *io)
 }
 
 static void
-check(const struct be_chan *chan, const struct be_io *io)
+check(struct be_chan *chan, const struct be_io *io)
 {
 	uint64_t sum = 0;
 
@@ -41,6 +49,8 @@ check(const struct be_chan *chan, const struct be_io *io)
 		return;
 	if (io->flags & BE_ATOMIC)
 		check_atomic(chan->dev, io);
+	if (!io->iov && be_lends(chan, io->off, io->len, io->flags))
+		return;
 	BUG(!io->iov || !io->niov || io->niov > IOV_MAX);
 	for (unsigned i = 0; i < io->niov; i++)
 		BUG(!gw_add_u64(sum, io->iov[i].iov_len, &sum));

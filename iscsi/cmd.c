@@ -184,7 +184,7 @@ iscsi_task_need_buf(struct iscsi_task *t)
 static bool
 try_exec(struct iscsi_task *t)
 {
-	if (!iscsi_task_need_buf(t))
+	if (!scsi_lends(&t->cmd) && !iscsi_task_need_buf(t))
 		return false;
 	if (t->chunk) {
 		t->cmd.iov = &t->chunk_iov;
@@ -308,7 +308,7 @@ fill(struct iscsi_conn *c, struct iscsi_task *t)
 	struct gw_cmd *cmd = &t->cmd;
 
 	memset(t, 0, offsetof(struct iscsi_task, sg));
-	t->sg.n = 0;
+	t->sg.n = t->sg.len = 0;
 	gw_list_init(&t->tx.node);
 	gw_list_init(&t->node);
 	t->conn = c;

@@ -43,6 +43,17 @@ give_place(struct iscsi_task *t)
 		(void)iscsi_task_bury_one(c);
 }
 
+/* What there is, as far as the initiator wants it. */
+static uint32_t
+send_len(const struct iscsi_task *t)
+{
+	const struct gw_cmd *cmd = &t->cmd;
+	uint32_t room = cmd->io.give_back ? (uint32_t)cmd->io.lent.iov_len : t->sg.len;
+	uint32_t len = GW_MIN(cmd->edtl, cmd->in_len);
+
+	return GW_MIN(len, room);
+}
+
 void
 iscsi_respond(struct gw_cmd *cmd)
 {
@@ -68,10 +79,8 @@ iscsi_respond(struct gw_cmd *cmd)
 		cmd->sense_len = 0;
 		cmd->in_len = cmd->moved = 0;
 	}
-	if (cmd->want_dir == GW_DIR_IN && cmd->dir == GW_DIR_IN && t->sg.n) {
-		t->send_len = GW_MIN(cmd->edtl, cmd->in_len);
-		t->send_len = GW_MIN(t->send_len, t->sg.len);
-	}
+	if (cmd->want_dir == GW_DIR_IN && cmd->dir == GW_DIR_IN)
+		t->send_len = send_len(t);
 	if (t->send_len == 0)
 		iscsi_task_free_data(t);
 	t->tx.kind = ISCSI_TX_RSP;

@@ -75,7 +75,8 @@ struct be_chan;
 /* One I/O, embedded in its owner; belongs to the backend from be_submit() until done(). */
 struct be_io {
 	uint64_t off, len;	 /* bytes; multiples of dev->io_align */
-	const struct iovec *iov; /* READ, WRITE: sums up to len; valid until done() */
+	/* READ, WRITE: sums up to len; valid until done(). NULL for a READ of which be_lends() is true. */
+	const struct iovec *iov;
 	uint16_t niov;
 	uint8_t op, flags;
 	uint8_t st; /* enum be_st, valid in done() */
@@ -113,6 +114,8 @@ struct be_ops {
 	void (*chan_close)(struct be_chan *chan);
 	/* Own core; takes io until done(); never blocks, never calls done() itself. */
 	void (*submit)(struct be_chan *chan, struct be_io *io);
+	/* As be_lends(); NULL: never. */
+	bool (*lends)(struct be_chan *chan, uint64_t off, uint64_t len, uint8_t flags);
 	/* Control thread, about once a second: the device's size now, bytes; 0 if it is gone. */
 	uint64_t (*size_now)(struct be_dev *dev);
 	/*
@@ -199,5 +202,10 @@ void be_chan_close(struct be_chan *chan);
 
 /* Own core. Checks with BUG() what the caller owes (range, alignment, iov sum) and submits. */
 void be_submit(struct be_chan *chan, struct be_io *io);
+/*
+ * True if a READ with these flags, submitted before the core turns to anything else, is answered
+ * with memory of the backend's own, or fails. Own core.
+ */
+bool be_lends(struct be_chan *chan, uint64_t off, uint64_t len, uint8_t flags);
 
 #endif

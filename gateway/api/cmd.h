@@ -77,7 +77,8 @@ struct gw_cmd {
 	struct scsi_itl *itl;
 
 	/*
-	 * The data buffer: given by the transport before scsi_exec() if data_len > 0, taken back in
+	 * The data buffer: given by the transport before scsi_exec() if data_len > 0 and not
+	 * scsi_lends(), taken back in
 	 * respond(). data-in: data_len bytes to be filled. data-out: out_len bytes that arrived,
 	 * min(edtl, data_len). With lend iov may be another one, io.lent, in respond(): when its data has gone,
 	 * or is dropped, the transport calls gw_cmd_give_back().
@@ -112,6 +113,12 @@ struct gw_cmd {
  * response, as respond() would, and drops what data-out is on its way.
  */
 bool scsi_begin(struct gw_cmd *cmd);
+
+/*
+ * True if scsi_exec(), called before the core turns to anything else, needs no buffer: a READ whose
+ * data the backend lends.
+ */
+bool scsi_lends(const struct gw_cmd *cmd);
 
 /* Runs the command; ends in gw_cmd_complete() now or later. */
 void scsi_exec(struct gw_cmd *cmd);

@@ -44,6 +44,16 @@ wants_fua(const struct gw_cmd *cmd)
 	return cmd->op->cdb_len > 6 && (cmd->cdb[1] & CDB_FUA);
 }
 
+bool
+scsi_lends(const struct gw_cmd *cmd)
+{
+	struct be_chan *chan = cmd->luc ? cmd->luc->chan : NULL;
+
+	return chan && cmd->op->exec == scsi_exec_read && cmd->data_len && !wants_fua(cmd) &&
+	       chan->dev == scsi_view_of(cmd)->dev &&
+	       be_lends(chan, cmd->lba << cmd->blk_shift, cmd->data_len, cmd->lend);
+}
+
 void
 scsi_exec_read(struct gw_cmd *cmd)
 {

@@ -223,6 +223,7 @@ is_lent(uint64_t off, uint64_t len, int byte)
 {
 	static struct one_io one;
 	struct iovec v = {buf, len};
+	bool lends = be_lends(b.chan, off, len, BE_LEND);
 	int fd[2];
 
 	one = (struct one_io){.io = {.op = BE_READ,
@@ -237,6 +238,7 @@ is_lent(uint64_t off, uint64_t len, int byte)
 	while (stub_turn(&b.s))
 		;
 	ck_assert(one.done == 1 && one.io.st == BE_OK);
+	ck_assert_int_eq(lends, one.io.give_back != NULL);
 	if (!one.io.give_back) {
 		ck_assert_int_eq(buf[0], byte);
 		return false;

@@ -82,13 +82,17 @@ lent(const char *bstype, int byte)
 	memset(buf, byte, sizeof(buf));
 	ck_assert_int_eq(do_io(&b.s, b.chan, BE_WRITE, 0, 8192, buf, sizeof(buf)), BE_OK);
 	memset(buf, 0x11, sizeof(buf));
+	/* Certain beforehand, so it needs no buffer. */
+	ck_assert(be_lends(b.chan, 8192, sizeof(buf), BE_LEND));
+	ck_assert(!be_lends(b.chan, 8192, sizeof(buf), 0));
+	ck_assert_int_eq(be_lends(b.chan, 8192, sizeof(buf), BE_LEND_CONST), !byte);
 	for (unsigned i = 0; i < 2; i++) {
 		one[i] = (struct one_io){.io = {.op = BE_READ,
 						.flags = BE_LEND,
 						.off = 8192,
 						.len = sizeof(buf),
-						.iov = &v,
-						.niov = 1,
+						.iov = i ? NULL : &v,
+						.niov = !i,
 						.done = one_done}};
 		be_submit(b.chan, &one[i].io);
 	}

@@ -549,6 +549,12 @@ rig_finish(struct gw_cmd *cmd)
 	cmd->nexus->xport->respond(cmd);
 }
 
+bool
+scsi_lends(const struct gw_cmd *cmd)
+{
+	return false;
+}
+
 void
 scsi_exec(struct gw_cmd *cmd)
 {

@@ -69,6 +69,12 @@ scsi_begin(struct gw_cmd *cmd)
 	return true;
 }
 
+bool
+scsi_lends(const struct gw_cmd *cmd)
+{
+	return false;
+}
+
 /* Reads give back the fill byte of the CDB; writes must be full of it. */
 void
 scsi_exec(struct gw_cmd *cmd)

@@ -275,6 +275,12 @@ be_dev_close(struct be_dev *dev)
 	free(d);
 }
 
+bool
+be_lends(struct be_chan *chan, uint64_t off, uint64_t len, uint8_t flags)
+{
+	return false;
+}
+
 void
 be_submit(struct be_chan *chan, struct be_io *io)
 {
