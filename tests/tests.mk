@@ -110,6 +110,10 @@ check-boot: all tools
 bench: all bench-tools
 	@LGT_BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 tests/bench/bench.py $(if $(QUICK),--quick) $(BENCH_ARGS)
 
+## make bench-nvme      in a QEMU guest, the NVMe backend beside fio on the same device: BENCH_ARGS=--help
+bench-nvme: all bench-tools
+	@LGT_BUILD=$(abspath $(B)) LGT_VM_DIR=$(abspath $(VM_DIR)) PYTHONDONTWRITEBYTECODE=1 tests/bench/nvme.py $(BENCH_ARGS)
+
 ## make flame           flame graph of one load: LOAD=r32 OF="lichgate null" (tests/bench/_plan.py has the names)
 flame:
 	+@$(MAKE) B=$(B)/flame CFLAGS="-O2 -g -fno-omit-frame-pointer" flame-one
@@ -131,5 +135,5 @@ unit: $(UNIT_BIN)
 replay: $(REPLAY_BIN)
 tools: $(TOOL_BIN) $(BENCH_BIN) $(if $(SAN),,$(B)/lines/lichgated)
 bench-tools: $(BENCH_BIN)
-.PHONY: check lint check-unit check-conform check-vm check-boot bench flame flame-one fuzz fuzz-one run unit replay \
-	tools bench-tools
+.PHONY: check lint check-unit check-conform check-vm check-boot bench bench-nvme flame flame-one fuzz fuzz-one run unit \
+	replay tools bench-tools

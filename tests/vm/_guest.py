@@ -71,7 +71,7 @@ def libraries(program):
             yield name, path
 
 
-def payload(work, script):
+def payload(work, script, more=()):
     """A small file system with the programs, their libraries, the tests that need them, and the script to run."""
     root = os.path.join(work, "payload")
     os.makedirs(os.path.join(root, "bin"))
@@ -79,7 +79,7 @@ def payload(work, script):
     if STANDIN:
         programs = [shutil.which("tgtd", path="/usr/sbin"), shutil.which("tgtadm", path="/usr/sbin")]
     else:
-        programs = [os.path.join(BUILD, p) for p in ("lichgated", "lichgate-mgmtd", "lgtadm")]
+        programs = [os.path.join(BUILD, p) for p in ("lichgated", "lichgate-mgmtd", "lgtadm", *more)]
     for p in programs:
         shutil.copy(p, os.path.join(root, "bin"))
         for name, path in libraries(p):
@@ -152,18 +152,18 @@ def relay(path, stop, wish):
         time.sleep(0.5)
 
 
-def run_script(script, secs, hardware=None, wish=None, options=""):
+def run_script(script, secs, hardware=None, wish=None, options="", programs=()):
     """
     Runs tests/vm/guest/SCRIPT in a fresh guest; returns an exit code for this process. hardware(work) gives more
     arguments for QEMU; wish(monitor, name, …) is called when the guest's script prints "@name …"; options are the
-    kernel's.
+    kernel's; programs of the build go in beside the daemons.
     """
     require_built()
     with tempfile.TemporaryDirectory(prefix="lgt-vm.") as work:
         result, console = os.path.join(work, "result"), os.path.join(work, "console")
         argv = machine() + [
             "-drive", f"file={root_of_image()},format=raw,if=virtio,snapshot=on",
-            "-drive", f"file={payload(work, script)},format=raw,if=virtio,readonly=on",
+            "-drive", f"file={payload(work, script, programs)},format=raw,if=virtio,readonly=on",
             "-serial", "file:" + console, "-serial", "file:" + result,
             "-qmp", f"unix:{work}/qmp,server=on,wait=off", *(hardware(work) if hardware else []),
             "-append", f"console=ttyS0 root=/dev/vda rw panic=-1 quiet init=/usr/local/sbin/guest-init {options}"]
