@@ -114,6 +114,10 @@ bench: all bench-tools
 bench-nvme: all bench-tools
 	@LGT_BUILD=$(abspath $(B)) LGT_VM_DIR=$(abspath $(VM_DIR)) PYTHONDONTWRITEBYTECODE=1 tests/bench/nvme.py $(BENCH_ARGS)
 
+## make bench-scale     what 1,000 and 10,000 idle sessions cost, and how fast they log in
+bench-scale: all bench-tools
+	@LGT_BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 tests/bench/scale.py
+
 ## make flame           flame graph of one load: LOAD=r32 OF="lichgate null" (tests/bench/_plan.py has the names)
 flame:
 	+@$(MAKE) B=$(B)/flame CFLAGS="-O2 -g -fno-omit-frame-pointer" flame-one
@@ -135,5 +139,5 @@ unit: $(UNIT_BIN)
 replay: $(REPLAY_BIN)
 tools: $(TOOL_BIN) $(BENCH_BIN) $(if $(SAN),,$(B)/lines/lichgated)
 bench-tools: $(BENCH_BIN)
-.PHONY: check lint check-unit check-conform check-vm check-boot bench bench-nvme flame flame-one fuzz fuzz-one run unit \
-	replay tools bench-tools
+.PHONY: check lint check-unit check-conform check-vm check-boot bench bench-nvme bench-scale flame flame-one fuzz fuzz-one run \
+	unit replay tools bench-tools
