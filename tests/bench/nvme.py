@@ -73,10 +73,12 @@ class Host:
     def serve(self, vcpu):
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(self.path)
-            while wanted := s.recv(1):
+            wanted = b"?"
+            while wanted:
                 if wanted != b"?":
                     self.lock(fcntl.LOCK_EX if wanted == b"(" else fcntl.LOCK_SH)
                 s.sendall((" ".join(map(str, self.sample(vcpu))) + "\n").encode())
+                wanted = s.recv(1)
 
 
 def value(runs, what):

@@ -34,9 +34,15 @@ class Host:
     def __init__(self, path):
         self.line = open(path, "r+b", buffering=0)  # pylint: disable=consider-using-with
         tty.setraw(self.line)
+        # Its first line says that it listens: what it is asked before is lost.
+        print("@host", flush=True)
+        self.answer()
 
     def ask(self, what):
         self.line.write(what)
+        return self.answer()
+
+    def answer(self):
         answer = b""
         while not answer.endswith(b"\n"):
             answer += self.line.read(64)
@@ -154,7 +160,6 @@ def main():
     o = options()
     ini.sh("modprobe", "nvme", "poll_queues=1")
     wait_for(lambda: glob.glob(GENERIC), 30 * SCALE, "the namespace is there")
-    print("@host", flush=True)
     host = Host("/dev/ttyS2")
     with Lab() as lab:
         lab.target(1)
