@@ -48,11 +48,12 @@ $(TOOL_BIN): $(B)/tests/lib/%: $(B)/obj/tests/lib/%.o
 	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -liscsi
 
 # The load generator and the measure of `make bench`: tests/bench/NAME*.c are one program each.
-BENCH_BIN := $(B)/tests/bench/lean $(B)/tests/bench/limit $(B)/tests/bench/sessions
+BENCH_BIN := $(B)/tests/bench/lean $(B)/tests/bench/limit $(B)/tests/bench/sessions $(B)/tests/bench/zerocopy
 bench_objs = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/bench/$(1)*.c))
 $(B)/tests/bench/lean: $(call bench_objs,lean)
 $(B)/tests/bench/limit: $(call bench_objs,limit)
 $(B)/tests/bench/sessions: $(call bench_objs,sessions)
+$(B)/tests/bench/zerocopy: $(call bench_objs,zerocopy)
 $(BENCH_BIN): $(call lib,gateway/base)
 	@mkdir -p $(@D)
 	$(call say,LINK)
