@@ -75,7 +75,7 @@ def measure(contender, load, o):
     """One run, repeated when something disturbed it."""
     for again in range(RETRIES):
         if again:
-            time.sleep(1)
+            time.sleep(2 ** again)  # a neighbour's burst may last
         run = lean(contender, load, o)
         why = _machine.disturbed(run)
         if not why or o.busy_ok:
