@@ -217,14 +217,12 @@ blocks(void)
 	return st.st_blocks;
 }
 
-/* READ that may be lent; the data is compared by the kernel, as a socket would take it. */
-static bool
-is_lent(uint64_t off, uint64_t len, int byte)
+/* READ that may be lent. */
+static struct one_io *
+borrow(uint64_t off, uint64_t len)
 {
 	static struct one_io one;
 	struct iovec v = {buf, len};
-	bool lends = be_lends(b.chan, off, len, BE_LEND);
-	int fd[2];
 
 	one = (struct one_io){.io = {.op = BE_READ,
 				     .flags = BE_LEND,
@@ -233,26 +231,38 @@ is_lent(uint64_t off, uint64_t len, int byte)
 				     .iov = &v,
 				     .niov = 1,
 				     .done = one_done}};
-	memset(buf, 0x5a, len);
 	be_submit(b.chan, &one.io);
 	while (stub_turn(&b.s))
 		;
 	ck_assert(one.done == 1 && one.io.st == BE_OK);
-	ck_assert_int_eq(lends, one.io.give_back != NULL);
-	if (!one.io.give_back) {
+	return &one;
+}
+
+/* The data is compared by the kernel, as a socket would take it. */
+static bool
+is_lent(uint64_t off, uint64_t len, int byte)
+{
+	bool lends = be_lends(b.chan, off, len, BE_LEND);
+	struct one_io *one;
+	int fd[2];
+
+	memset(buf, 0x5a, len);
+	one = borrow(off, len);
+	ck_assert_int_eq(lends, one->io.give_back != NULL);
+	if (!one->io.give_back) {
 		ck_assert_int_eq(buf[0], byte);
 		return false;
 	}
 	ck_assert_int_eq(buf[0], 0x5a);
-	ck_assert_uint_eq(one.io.lent.iov_len, len);
+	ck_assert_uint_eq(one->io.lent.iov_len, len);
 	ck_assert_int_eq(pipe(fd), 0);
-	ck_assert_int_eq(write(fd[1], one.io.lent.iov_base, 1), 1);
+	ck_assert_int_eq(write(fd[1], one->io.lent.iov_base, 1), 1);
 	ck_assert_int_eq(read(fd[0], buf, 1), 1);
 	ck_assert_int_eq(buf[0], byte);
 	close(fd[0]);
 	close(fd[1]);
-	one.io.give_back(&one.io);
-	ck_assert(!one.io.give_back);
+	one->io.give_back(&one->io);
+	ck_assert(!one->io.give_back);
 	return true;
 }
 
@@ -340,27 +350,17 @@ END_TEST
 /* What could not be read where it lies is read by a system call the next time. */
 START_TEST(test_what_was_lent_in_vain)
 {
-	static struct one_io one;
-	struct iovec v = {buf, 4096};
+	struct one_io *one;
 
 	begin("/dev/shm", NULL);
 	memset(buf, 0x44, MIB);
 	ck_assert_int_eq(io(BE_WRITE, 0, 0, MIB), BE_OK);
 	ck_assert(is_lent(64 << 10, 4096, 0x44));
 	ck_assert_int_eq(truncate(tmp.path, 4096), 0);
-	one = (struct one_io){.io = {.op = BE_READ,
-				     .flags = BE_LEND,
-				     .off = 64 << 10,
-				     .len = 4096,
-				     .iov = &v,
-				     .niov = 1,
-				     .done = one_done}};
-	be_submit(b.chan, &one.io);
-	while (stub_turn(&b.s))
-		;
-	ck_assert_ptr_nonnull(one.io.give_back);
-	one.io.st = BE_EMEDIUM;
-	one.io.give_back(&one.io);
+	one = borrow(64 << 10, 4096);
+	ck_assert_ptr_nonnull(one->io.give_back);
+	one->io.st = BE_EMEDIUM;
+	one->io.give_back(&one->io);
 	ck_assert_int_eq(io(BE_READ, BE_LEND, 64 << 10, 4096), BE_ERANGE);
 	end();
 }
@@ -370,29 +370,20 @@ END_TEST
  */
 START_TEST(test_what_is_lent_outlives_the_device)
 {
-	static struct one_io one;
-	struct iovec v = {buf, 4096};
+	struct one_io *one;
 	int null = open("/dev/shm", O_TMPFILE | O_RDWR, 0600);
 
 	begin("/dev/shm", NULL);
 	memset(buf, 0x44, MIB);
 	ck_assert_int_eq(io(BE_WRITE, 0, 0, MIB), BE_OK);
-	one = (struct one_io){.io = {.op = BE_READ,
-				     .flags = BE_LEND,
-				     .len = 4096,
-				     .iov = &v,
-				     .niov = 1,
-				     .done = one_done}};
-	be_submit(b.chan, &one.io);
-	while (stub_turn(&b.s))
-		;
-	ck_assert_ptr_nonnull(one.io.give_back);
+	one = borrow(0, 4096);
+	ck_assert_ptr_nonnull(one->io.give_back);
 	bench_close(&b);
-	ck_assert_int_eq(pwrite(null, one.io.lent.iov_base, 4096, 0), 4096);
+	ck_assert_int_eq(pwrite(null, one->io.lent.iov_base, 4096, 0), 4096);
 	ck_assert_int_eq(truncate(tmp.path, 0), 0);
-	ck_assert_int_eq(pwrite(null, one.io.lent.iov_base, 4096, 0), -1);
+	ck_assert_int_eq(pwrite(null, one->io.lent.iov_base, 4096, 0), -1);
 	ck_assert_int_eq(errno, EFAULT);
-	one.io.give_back(&one.io);
+	one->io.give_back(&one->io);
 	close(null);
 	tmp_free(&tmp);
 }
