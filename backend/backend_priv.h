@@ -106,12 +106,18 @@ void be_lender_close(struct be_lender *l);
 /* Answers io, a READ with BE_LEND, with the len bytes at p. */
 void be_lend(struct be_lender *l, struct be_io *io, void *p);
 
+/* --- stream.c --- */
+
+/* memcpy() to memory that is not read again soon. */
+void be_stream(void *to, const void *from, size_t n);
+
 /* --- guard.c: copies from and to a mapped file --- */
 
 /* Takes SIGBUS. Control thread. */
 void be_guard_init(void);
 /* False: a part of it is not there, and some of the rest may have been copied. */
-bool be_guard_copy(void *to, const void *from, size_t n);
+bool be_guard_load(void *to, const void *mapped, size_t n);
+bool be_guard_store(void *mapped, const void *from, size_t n);
 
 /* --- queue.c: work of the core itself --- */
 

@@ -49,21 +49,23 @@ be_guard_init(void)
 
 #ifdef NO_TSAN
 NO_TSAN static void
-copy(void *to, const void *from, size_t n)
+load(void *to, const void *from, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		((volatile uint8_t *)to)[i] = ((const volatile uint8_t *)from)[i];
 }
+#define store load
 #else
 static void
-copy(void *to, const void *from, size_t n)
+load(void *to, const void *from, size_t n)
 {
 	memcpy(to, from, n);
 }
+#define store be_stream
 #endif
 
-bool
-be_guard_copy(void *to, const void *from, size_t n)
+static bool
+guarded(void (*copy)(void *to, const void *from, size_t n), void *to, const void *from, size_t n)
 {
 	sigjmp_buf env;
 
@@ -77,4 +79,16 @@ be_guard_copy(void *to, const void *from, size_t n)
 	atomic_signal_fence(memory_order_seq_cst);
 	way_out = NULL;
 	return true;
+}
+
+bool
+be_guard_load(void *to, const void *mapped, size_t n)
+{
+	return guarded(load, to, mapped, n);
+}
+
+bool
+be_guard_store(void *mapped, const void *from, size_t n)
+{
+	return guarded(store, mapped, from, n);
 }

@@ -74,7 +74,7 @@ medium_read(void *to, const uint8_t *medium, size_t n)
 static void
 medium_write(uint8_t *medium, const void *from, size_t n)
 {
-	memcpy(medium, from, n);
+	be_stream(medium, from, n);
 }
 
 static void

@@ -87,8 +87,8 @@ copy_some(struct be_io *io, uint64_t budget)
 
 	if (!p)
 		return 0;
-	ok = io->op == BE_READ ? be_guard_copy(v.iov_base, p, v.iov_len)
-			       : be_guard_copy(p, v.iov_base, v.iov_len);
+	ok = io->op == BE_READ ? be_guard_load(v.iov_base, p, v.iov_len)
+			       : be_guard_store(p, v.iov_base, v.iov_len);
 	if (!ok) {
 		uring_map_forget(uring_dev(io), io->off + io->moved, v.iov_len);
 		return 0;
