@@ -195,7 +195,8 @@ describe(struct opening *p)
 			      p->o.path, (unsigned long long)dev->size,
 			      (unsigned long long)p->o.size);
 	if (id->write_protected && !p->o.ro)
-		return refuse(p, -EROFS, "%s is write protected (ro=1 would only read)", p->o.path);
+		return refuse(p, -EROFS, "%s is write protected (readonly=1 would only read)",
+			      p->o.path);
 	dev->io_align = block;
 	dev->dma_align = 4; /* PRP entries and the driver's dma_alignment: a dword */
 	dev->phys_block = id->phys_block;

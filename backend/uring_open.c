@@ -50,8 +50,8 @@ open_failed(struct opening *p, int e)
 		    p, -e, "%s cannot be opened with direct=1: its file system has no direct I/O",
 		    path);
 	if ((e == EROFS || e == EACCES || e == EPERM) && !p->o.ro)
-		return refuse(p, -e, "cannot open %s for writing (ro=1 would only read): %s", path,
-			      strerror(e));
+		return refuse(p, -e, "cannot open %s for writing (readonly=1 would only read): %s",
+			      path, strerror(e));
 	return refuse(p, -e, "cannot open %s: %s", path, strerror(e));
 }
 
@@ -148,7 +148,9 @@ try_write(struct opening *p)
 	if (!p->o.ro && pwrite(p->ud->fd, "", 0, 0) < 0) {
 		e = errno;
 		return refuse(p, -e, "%s cannot be written: %s%s", p->o.path, strerror(e),
-			      e == EINVAL ? " (its file system only maps files)" : "");
+			      e == EINVAL  ? " (its file system only maps files)"
+			      : e == EPERM ? " (readonly=1 would only read)"
+					   : "");
 	}
 	if (!p->o.ro && fdatasync(p->ud->fd))
 		return refuse(p, -errno, "%s cannot be flushed: %s", p->o.path, strerror(errno));
@@ -225,7 +227,7 @@ settle_size(struct opening *p)
 	if (want > have && (p->ud->block || p->o.ro))
 		return refuse(p, -EINVAL, "%s cannot grow to size=%llu: it %s, and has %llu bytes",
 			      p->o.path, (unsigned long long)want,
-			      p->ud->block ? "is a block device" : "is opened with ro=1",
+			      p->ud->block ? "is a block device" : "is opened with readonly=1",
 			      (unsigned long long)have);
 	if (want < p->dev->io_align)
 		return refuse(p, -EINVAL, "%s is empty%s", p->o.path,
@@ -363,7 +365,7 @@ uring_resize(struct be_dev *dev, uint64_t bytes, char *err, unsigned err_size)
 		return 0;
 	if (ud->block || dev->ro)
 		return be_refuse(err, err_size, -EINVAL, "the size of %s cannot be set: it is %s",
-				 ud->path, ud->block ? "a block device" : "opened with ro=1");
+				 ud->path, ud->block ? "a block device" : "opened with readonly=1");
 	if (bytes < be_dev_size(dev) || (bytes < have && have != ud->grown_to) || bytes > INT64_MAX)
 		return be_refuse(err, err_size, -EINVAL,
 				 "size=%llu does not fit %s, which has %llu bytes",
