@@ -18,8 +18,15 @@ static bool ready;
 static void
 on_fault(int sig)
 {
-	if (way_out)
+	sigset_t self;
+
+	if (way_out) {
+		/* This is left by a jump, after which the next fault must find us again. */
+		sigemptyset(&self);
+		sigaddset(&self, sig);
+		pthread_sigmask(SIG_UNBLOCK, &self, NULL);
 		siglongjmp(*way_out, 1);
+	}
 	/* Not ours: what would have happened without us, as soon as the instruction runs again. */
 	sigaction(sig, &before, NULL);
 }
@@ -27,8 +34,7 @@ on_fault(int sig)
 void
 be_guard_init(void)
 {
-	/* The handler is left by a jump, so the signal must not stay blocked. */
-	struct sigaction act = {.sa_handler = on_fault, .sa_flags = SA_NODEFER | SA_ONSTACK};
+	struct sigaction act = {.sa_handler = on_fault, .sa_flags = SA_ONSTACK};
 
 	if (!ready)
 		sigaction(SIGBUS, &act, &before);
