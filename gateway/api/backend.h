@@ -75,18 +75,18 @@ struct be_chan;
 /* One I/O, embedded in its owner; belongs to the backend from be_submit() until done(). */
 struct be_io {
 	uint64_t off, len;	 /* bytes; multiples of dev->io_align */
-	/* READ, WRITE: sums up to len; valid until done(). NULL for a READ of which be_lends() is true. */
+	/* READ, WRITE: sums up to len; valid until done(). NULL for a READ after be_lends(). */
 	const struct iovec *iov;
 	uint16_t niov;
 	uint8_t op, flags;
 	uint8_t st; /* enum be_st, valid in done() */
 	/*
-	 * READ with BE_LEND or BE_LEND_CONST, valid from done() on. Unless give_back is NULL, the data is here and
-	 * iov was left alone. The memory is there until give_back(io), once, on the same core, whatever
-	 * becomes of the device and the channel. With BE_LEND it is for system calls only, which fail with EFAULT
-	 * when somebody cuts the file below (this process would end with SIGBUS), and it follows
-	 * what is written to the medium. Whom it failed sets st before giving it back: the backend
-	 * finds out the next time that the range is read.
+	 * READ with BE_LEND or BE_LEND_CONST, valid from done() on. Unless give_back is NULL, the data
+	 * is here and iov was left alone. The memory is there until give_back(io), once, on the same
+	 * core, whatever becomes of the device and the channel. With BE_LEND it is for system calls
+	 * only, which fail with EFAULT when somebody cuts the file below (this process would end with
+	 * SIGBUS), and it follows what is written to the medium. Whom it failed sets st before giving
+	 * it back: the backend finds out the next time that the range is read.
 	 */
 	struct iovec lent;
 	void (*give_back)(struct be_io *io);

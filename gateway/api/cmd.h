@@ -77,11 +77,10 @@ struct gw_cmd {
 	struct scsi_itl *itl;
 
 	/*
-	 * The data buffer: given by the transport before scsi_exec() if data_len > 0 and not
-	 * scsi_lends(), taken back in
-	 * respond(). data-in: data_len bytes to be filled. data-out: out_len bytes that arrived,
-	 * min(edtl, data_len). With lend iov may be another one, io.lent, in respond(): when its data has gone,
-	 * or is dropped, the transport calls gw_cmd_give_back().
+	 * The data buffer: given by the transport before scsi_exec() if data_len > 0 and not scsi_lends(),
+	 * taken back in respond(). data-in: data_len bytes to be filled. data-out: out_len bytes that
+	 * arrived, min(edtl, data_len). With lend iov may be another one, io.lent, in respond(): when its
+	 * data has gone, or is dropped, the transport calls gw_cmd_give_back().
 	 */
 	const struct iovec *iov;
 	uint16_t niov;

@@ -350,6 +350,32 @@ START_TEST(test_no_space_in_a_mapping)
 }
 END_TEST
 
+/* Between the question and the read another core may punch a hole: then zeroes are lent. */
+START_TEST(test_what_was_promised_is_lent)
+{
+	static struct one_io one;
+
+	begin("/dev/shm", NULL);
+	memset(buf, 0x44, MIB);
+	ck_assert_int_eq(io(BE_WRITE, 0, 0, MIB), BE_OK);
+	ck_assert(be_lends(b.chan, 64 << 10, 4096, BE_LEND));
+	ck_assert_int_eq(io(BE_UNMAP, 0, 64 << 10, 64 << 10), BE_OK);
+	one = (struct one_io){.io = {.op = BE_READ,
+				     .flags = BE_LEND,
+				     .off = 64 << 10,
+				     .len = 4096,
+				     .done = one_done}};
+	be_submit(b.chan, &one.io);
+	while (stub_turn(&b.s))
+		;
+	ck_assert(one.done == 1 && one.io.st == BE_OK);
+	ck_assert_ptr_nonnull(one.io.give_back);
+	ck_assert_int_eq(*(const uint8_t *)one.io.lent.iov_base, 0);
+	one.io.give_back(&one.io);
+	end();
+}
+END_TEST
+
 /* What could not be read where it lies is read by a system call the next time. */
 START_TEST(test_what_was_lent_in_vain)
 {
@@ -408,6 +434,7 @@ main(void)
 	    test_a_file_that_has_grown_is_read_there,
 	    test_a_mapped_file_that_was_cut,
 	    test_no_space_in_a_mapping,
+	    test_what_was_promised_is_lent,
 	    test_what_was_lent_in_vain,
 	    test_what_is_lent_outlives_the_device,
 	};
