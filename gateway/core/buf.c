@@ -375,14 +375,8 @@ gw_bufs_free(struct gw_bufs *bufs)
 }
 
 void
-gw_bufs_region(const struct gw_bufs *bufs, uint8_t **base, uint64_t *len)
-{
-	*base = bufs->base;
-	*len = (uint64_t)bufs->npages << PAGE_SHIFT;
-}
-
-void
 gw_buf_region(const struct gw_core *core, uint8_t **base, uint64_t *len)
 {
-	gw_bufs_region(core->bufs, base, len);
+	*base = core->bufs->base;
+	*len = (uint64_t)core->bufs->npages << PAGE_SHIFT;
 }

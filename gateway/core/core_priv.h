@@ -90,6 +90,5 @@ void gw_arena_fini(void);
 struct gw_bufs *gw_bufs_new(struct gw_core *core);
 void gw_bufs_free(struct gw_bufs *bufs);
 struct gw_usage gw_bufs_usage(struct gw_core *core);
-void gw_bufs_region(const struct gw_bufs *bufs, uint8_t **base, uint64_t *len);
 
 #endif

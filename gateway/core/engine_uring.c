@@ -13,6 +13,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/num.h"
 #include "gateway/base/poison.h"
+#include "gateway/core/buf.h"
 #include "gateway/core/uring_priv.h"
 
 #define SQ_ENTRIES     512
@@ -143,7 +144,7 @@ register_memory(struct gw_uring *e)
 	unsigned n = 0;
 	int rc;
 
-	gw_bufs_region(e->base.core->bufs, &base, &len);
+	gw_buf_region(e->base.core, &base, &len);
 	for (left = len; left > 0 && n < GW_ARRAY_LEN(iov); n++) {
 		iov[n].iov_base = base + (len - left);
 		iov[n].iov_len = GW_MIN(left, 1ull << URING_FIXED_SHIFT);
