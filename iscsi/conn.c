@@ -233,8 +233,9 @@ iscsi_conn_poke(struct iscsi_conn *c)
 		gw_at_kick(c->core, &c->close_hook);
 }
 
-void
-iscsi_task_drop(struct iscsi_task *t)
+/* Gives up a task that has not been executed, and all memory of it. */
+static void
+drop(struct iscsi_task *t)
 {
 	if (t->begun) {
 		t->begun = false;
@@ -249,6 +250,17 @@ iscsi_task_drop(struct iscsi_task *t)
 	t->answer = false;
 	iscsi_task_free_data(t);
 	iscsi_task_settle(t);
+}
+
+void
+iscsi_tasks_drop(struct iscsi_conn *c)
+{
+	gw_list_each_safe (t, &c->awaiting, struct iscsi_task, node)
+		drop(t);
+	gw_list_each_safe (t, &c->parked, struct iscsi_task, node)
+		drop(t);
+	gw_list_each_safe (t, &c->unasked, struct iscsi_task, node)
+		drop(t);
 }
 
 /* No operation is under way: memory and descriptor go, waiting commands are given up. */
@@ -268,7 +280,7 @@ take_down(struct iscsi_conn *c)
 	c->rx.task = NULL;
 	/* The task of a PDU that is cut off may be on no list: refused, or aborted by another. */
 	if (cut)
-		iscsi_task_drop(cut);
+		drop(cut);
 	if (c->rx.chunk)
 		gw_chunk_put(c->rx.chunk);
 	c->rx.chunk = NULL;
@@ -278,12 +290,7 @@ take_down(struct iscsi_conn *c)
 		iscsi_ctl_put(c->logout);
 	c->logout = NULL;
 	iscsi_tx_purge(c);
-	gw_list_each_safe (t, &c->awaiting, struct iscsi_task, node)
-		iscsi_task_drop(t);
-	gw_list_each_safe (t, &c->parked, struct iscsi_task, node)
-		iscsi_task_drop(t);
-	gw_list_each_safe (t, &c->unasked, struct iscsi_task, node)
-		iscsi_task_drop(t);
+	iscsi_tasks_drop(c);
 	gw_log_limited(c->state == ISCSI_S1_FREE ? GW_LOG_INFO : GW_LOG_WARN,
 		       "connection closed: %s. peer=%s initiator=%s tid=%u", c->why, c->peer_text,
 		       c->sess ? c->sess->nexus.initiator : "-", c->sess ? c->sess->key.tid : 0);

@@ -255,8 +255,8 @@ void iscsi_conn_poke(struct iscsi_conn *c);
 uint32_t iscsi_conn_tick_ms(const struct iscsi_conn *c);
 /* Applies an event of conn_fsm; false if the pair is unknown (the connection is condemned). */
 bool iscsi_conn_event(struct iscsi_conn *c, enum iscsi_ev ev);
-/* Gives up a task that has not been executed, and all memory of it. */
-void iscsi_task_drop(struct iscsi_task *t);
+/* Gives up the tasks that wait for data, for memory or to be asked for data, and all memory of them. */
+void iscsi_tasks_drop(struct iscsi_conn *c);
 
 /* --- tcp_rx.c ----------------------------------------------------------------------------------
  */

@@ -56,12 +56,7 @@ log_out(struct iscsi_conn *c, struct iscsi_ctl *ctl)
 	if (!iscsi_conn_event(c, ISCSI_EV_LOGOUT))
 		return ISCSI_RX_DEAD;
 	c->rx.stop |= ISCSI_STOP_CLOSE;
-	gw_list_each_safe (t, &c->awaiting, struct iscsi_task, node)
-		iscsi_task_drop(t);
-	gw_list_each_safe (t, &c->parked, struct iscsi_task, node)
-		iscsi_task_drop(t);
-	gw_list_each_safe (t, &c->unasked, struct iscsi_task, node)
-		iscsi_task_drop(t);
+	iscsi_tasks_drop(c);
 	if (s->open) {
 		s->closing = true;
 		scsi_nexus_close(&s->nexus);

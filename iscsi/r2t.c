@@ -137,18 +137,24 @@ iscsi_r2t_go_on(struct iscsi_conn *c)
 	}
 }
 
+static void
+wait_turn(struct iscsi_task *t)
+{
+	iscsi_task_await(t, false);
+	t->parked = true;
+	gw_list_add_tail(&t->conn->unasked, &t->node);
+}
+
 bool
 iscsi_r2t_start(struct iscsi_task *t)
 {
 	struct iscsi_conn *c = t->conn;
 
-	if (t->slot < 0 && c->due >= c->window) {
-		iscsi_task_await(t, false);
-		t->parked = true;
-		gw_list_add_tail(&c->unasked, &t->node);
-		return true;
-	}
 	if (t->slot < 0) {
+		if (c->due >= c->window) {
+			wait_turn(t);
+			return true;
+		}
 		/* An aborted task with R2Ts out keeps its slot only while nobody needs it. */
 		while (c->sess->nslot == ISCSI_SLOTS)
 			if (!iscsi_task_bury_one(c))
