@@ -109,6 +109,18 @@ gw_poll(struct gw_core *core, struct gw_op *op, int fd, unsigned events)
 	take(core, op, fd)->poll(core, op, fd, events);
 }
 
+struct io_uring *
+gw_uring(struct gw_core *core)
+{
+	return core->eng->ops->ring ? core->eng->ops->ring(core) : NULL;
+}
+
+struct io_uring_sqe *
+gw_uring_sqe(struct gw_core *core, struct gw_op *op)
+{
+	return take(core, op, -1)->sqe(core, op);
+}
+
 void
 gw_cancel(struct gw_core *core, struct gw_op *op)
 {

@@ -21,6 +21,8 @@
 #include "gateway/core/core.h"
 
 struct gw_chunk;
+struct io_uring;
+struct io_uring_sqe;
 
 struct gw_op {
 	void (*done)(struct gw_op *op, int res);
@@ -97,6 +99,19 @@ void gw_fallocate(struct gw_core *core, struct gw_op *op, int fd, int mode, uint
 		  uint64_t len);
 /* One-shot poll for `events` (POLLIN ...); res: the events that came. */
 void gw_poll(struct gw_core *core, struct gw_op *op, int fd, unsigned events);
+
+/*
+ * For who speaks with a driver in its own commands (IORING_OP_URING_CMD): the core's ring, NULL
+ * where the engine is another. Its entries are large (SQE128, CQE32). Its tables of registered files
+ * and buffers are sparse (or missing, if the kernel has no memory for them), and the caller's to
+ * fill: all files, the buffers from GW_URING_BUFFERS on.
+ */
+#define GW_URING_FILES	     512
+#define GW_URING_BUFFERS     16
+#define GW_URING_BUFFERS_MAX 16384 /* IORING_MAX_REG_BUFFERS of Linux */
+struct io_uring *gw_uring(struct gw_core *core);
+/* The entry for op, cleared but for its user_data; the caller fills it before it does anything else. */
+struct io_uring_sqe *gw_uring_sqe(struct gw_core *core, struct gw_op *op);
 
 /*
  * `fd` is about to be closed; nothing that this core was asked to do with it is under way. Each core

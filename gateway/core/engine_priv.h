@@ -53,6 +53,9 @@ struct gw_engine_ops {
 	void (*fallocate)(struct gw_core *core, struct gw_op *op, int fd, int mode, uint64_t off,
 			  uint64_t len);
 	void (*poll)(struct gw_core *core, struct gw_op *op, int fd, unsigned events);
+	/* NULL: it has no ring. */
+	struct io_uring *(*ring)(struct gw_core *core);
+	struct io_uring_sqe *(*sqe)(struct gw_core *core, struct gw_op *op);
 	/* Only for an operation that is in no list. */
 	void (*cancel)(struct gw_core *core, struct gw_op *op);
 	/* NULL: it remembers nothing of descriptors. */

@@ -13,12 +13,12 @@
 #include "gateway/base/log.h"
 #include "gateway/base/num.h"
 #include "gateway/base/poison.h"
-#include "gateway/core/buf.h"
 #include "gateway/core/uring_priv.h"
 
 #define SQ_ENTRIES     512
 #define SQ_ENTRIES_MIN 32
 #define CQ_PER_SQ      8
+#define FIXED_SHIFT    30 /* the most that one registration covers */
 /* Few enough to stay in the cache while they go round, enough for the receives of one turn. */
 #define SHELF_MAX 64
 
@@ -33,8 +33,10 @@ ring_open(struct gw_uring *e)
 	    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 	    0,
 	};
+	/* Large entries, for commands to drivers: one ring for all costs less than two. */
 	const unsigned always = IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL |
-				IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+				IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SQE128 |
+				IORING_SETUP_CQE32;
 	const unsigned needs = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_SUBMIT_STABLE;
 	struct io_uring_params p;
 	unsigned sq = SQ_ENTRIES, i = 0;
@@ -138,27 +140,15 @@ uring_open(struct gw_core *core, uint32_t nchunks, char *err, unsigned err_size)
 static void
 register_memory(struct gw_uring *e)
 {
-	struct iovec iov[16];
-	uint64_t len, left;
-	uint8_t *base;
-	unsigned n = 0;
-	int rc;
+	int rc = io_uring_register_buffers_sparse(&e->ring, GW_URING_BUFFERS_MAX);
 
-	gw_buf_region(e->base.core, &base, &len);
-	for (left = len; left > 0 && n < GW_ARRAY_LEN(iov); n++) {
-		iov[n].iov_base = base + (len - left);
-		iov[n].iov_len = GW_MIN(left, 1ull << URING_FIXED_SHIFT);
-		left -= iov[n].iov_len;
-	}
-	rc = io_uring_register_buffers(&e->ring, iov, n);
-	if (rc == 0) {
-		e->fixed = base;
-		e->fixed_len = len - left;
-	} else if (e->base.core->id == 0) {
+	gw_fixed_init(&e->fixed, &e->ring, FIXED_SHIFT);
+	if (rc == 0)
+		rc = gw_fixed_add(&e->fixed, e->base.core, GW_FIXED_BUFFERS, 0, GW_URING_BUFFERS);
+	if (rc < 0 && e->base.core->id == 0)
 		gw_info("the buffers cannot be registered with the kernel, which costs some speed; "
 			"raise the limit of locked memory (RLIMIT_MEMLOCK): %s",
 			strerror(-rc));
-	}
 }
 
 static void
@@ -200,6 +190,7 @@ uring_start(struct gw_core *core)
 		    0) < 0)
 		return -errno;
 	io_uring_register_ring_fd(&e->ring);
+	io_uring_register_files_sparse(&e->ring, GW_URING_FILES);
 	register_memory(e);
 	fill_shelf(e);
 	listen_to_mailbox(e);
@@ -231,6 +222,12 @@ uring_sqe(struct gw_uring *e)
 		}
 	}
 	return sqe;
+}
+
+static struct io_uring *
+uring_ring(struct gw_core *core)
+{
+	return &uring_of(core)->ring;
 }
 
 /* The kernel has completions that it posts only when it is entered. */
@@ -356,11 +353,15 @@ uring_reap(struct gw_core *core)
 	struct gw_uring *e = uring_of(core);
 
 	for (unsigned n = io_uring_cq_ready(&e->ring); n > 0; n--) {
-		unsigned at = *e->ring.cq.khead & e->ring.cq.ring_mask;
-		struct io_uring_cqe cqe = e->ring.cq.cqes[at];
+		/* Entries are of twice the size. */
+		unsigned at = (*e->ring.cq.khead & e->ring.cq.ring_mask) << 1;
+		const struct io_uring_cqe *cqe = &e->ring.cq.cqes[at];
+		uint64_t data = cqe->user_data;
+		unsigned flags = cqe->flags;
+		int res = cqe->res;
 
 		io_uring_cq_advance(&e->ring, 1);
-		completed(e, cqe.user_data, cqe.res, cqe.flags);
+		completed(e, data, res, flags);
 	}
 }
 
@@ -383,5 +384,7 @@ const struct gw_engine_ops gw_engine_uring = {
     .fdatasync = uring_fdatasync,
     .fallocate = uring_fallocate,
     .poll = uring_poll,
+    .ring = uring_ring,
+    .sqe = uring_entry,
     .cancel = uring_cancel,
 };

@@ -83,19 +83,6 @@ uring_accept(struct gw_core *core, struct gw_op *op, int fd)
 	named(sqe, op);
 }
 
-/* The registration that holds all of the piece, or -1. */
-static int
-fixed_index(const struct gw_uring *e, const struct iovec *iov)
-{
-	uint64_t off = (uintptr_t)iov->iov_base - (uintptr_t)e->fixed;
-
-	if (!e->fixed || (uintptr_t)iov->iov_base < (uintptr_t)e->fixed ||
-	    !gw_range_ok(off, iov->iov_len, e->fixed_len) || iov->iov_len == 0 ||
-	    off >> URING_FIXED_SHIFT != (off + iov->iov_len - 1) >> URING_FIXED_SHIFT)
-		return -1;
-	return (int)(off >> URING_FIXED_SHIFT);
-}
-
 void
 uring_readv(struct gw_core *core, struct gw_op *op, int fd, const struct iovec *iov, unsigned niov,
 	    uint64_t off)
@@ -103,7 +90,7 @@ uring_readv(struct gw_core *core, struct gw_op *op, int fd, const struct iovec *
 	struct io_uring_sqe *sqe = begin(core, op);
 	struct gw_uring *e = uring_of(core);
 	unsigned len = (unsigned)GW_MIN(iov->iov_len, (size_t)RW_MAX);
-	int fixed = fixed_index(e, iov);
+	int fixed = gw_fixed_index(&e->fixed, (uintptr_t)iov->iov_base, iov->iov_len);
 
 	if (niov != 1)
 		io_uring_prep_readv(sqe, fd, iov, niov, off);
@@ -122,7 +109,7 @@ uring_writev(struct gw_core *core, struct gw_op *op, int fd, const struct iovec 
 	struct io_uring_sqe *sqe = begin(core, op);
 	struct gw_uring *e = uring_of(core);
 	unsigned len = (unsigned)GW_MIN(iov->iov_len, (size_t)RW_MAX);
-	int fixed = fixed_index(e, iov);
+	int fixed = gw_fixed_index(&e->fixed, (uintptr_t)iov->iov_base, iov->iov_len);
 
 	if (niov != 1)
 		io_uring_prep_writev(sqe, fd, iov, niov, off);
@@ -161,6 +148,16 @@ uring_poll(struct gw_core *core, struct gw_op *op, int fd, unsigned events)
 
 	io_uring_prep_poll_add(sqe, fd, events);
 	named(sqe, op);
+}
+
+struct io_uring_sqe *
+uring_entry(struct gw_core *core, struct gw_op *op)
+{
+	struct io_uring_sqe *sqe = begin(core, op);
+
+	memset(sqe, 0, URING_SQE_SIZE);
+	named(sqe, op);
+	return sqe;
 }
 
 void

@@ -6,6 +6,7 @@
 #include <liburing.h>
 
 #include "gateway/core/engine_priv.h"
+#include "gateway/core/fixed.h"
 
 /*
  * user_data is the operation's address with the kind in its lowest bits. NOBODY: no operation, the
@@ -22,8 +23,7 @@ enum uring_tag {
 struct gw_uring {
 	struct gw_engine base;
 	struct io_uring ring;
-	uint8_t *fixed; /* registered buffer memory, NULL: none */
-	uint64_t fixed_len;
+	struct gw_fixed fixed;
 	struct io_uring_buf_ring *shelf; /* chunks that the kernel may pick */
 	uint32_t shelf_size, on_shelf;
 };
@@ -34,8 +34,7 @@ uring_of(struct gw_core *core)
 	return gw_container(core->eng, struct gw_uring, base);
 }
 
-/* A buffer registration covers 1 GiB at most, so that long regions take several. */
-#define URING_FIXED_SHIFT 30
+#define URING_SQE_SIZE 128 /* IORING_SETUP_SQE128 */
 #define URING_SHELF_GROUP 1
 
 /* The next SQE; submits when the queue is full. Never NULL. */
@@ -56,6 +55,7 @@ void uring_fdatasync(struct gw_core *core, struct gw_op *op, int fd);
 void uring_fallocate(struct gw_core *core, struct gw_op *op, int fd, int mode, uint64_t off,
 		     uint64_t len);
 void uring_poll(struct gw_core *core, struct gw_op *op, int fd, unsigned events);
+struct io_uring_sqe *uring_entry(struct gw_core *core, struct gw_op *op);
 void uring_cancel(struct gw_core *core, struct gw_op *op);
 
 #endif

@@ -2,6 +2,7 @@
 /* Real sockets and files through the engine. Each test runs its steps on core 0. */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <liburing.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <unistd.h>
@@ -408,7 +409,66 @@ START_TEST(test_ten_thousand_at_once)
 }
 END_TEST
 
+/* --- entries of the caller's own --- */
+
+#define FILE_AT	  7
+#define BUFFER_AT (GW_URING_BUFFERS + 9)
+
+static uint8_t page[4096] __attribute__((aligned(4096)));
+
+static void
+register_one(struct gw_core *core, void *arg)
+{
+	struct iovec whole = {page, sizeof(page)};
+	struct io_uring *ring = gw_uring(core);
+
+	ck_assert_int_eq(io_uring_register_files_update(ring, FILE_AT, &file, 1), 1);
+	ck_assert_int_eq(io_uring_register_buffers_update_tag(ring, BUFFER_AT, &whole, NULL, 1), 1);
+}
+
+/* What io_uring_prep_read_fixed() would say, but for user_data. */
+static void
+read_by_entry(struct gw_core *core, void *arg)
+{
+	struct io_uring_sqe *sqe = gw_uring_sqe(core, &a.op);
+
+	ck_assert_uint_eq(sqe->cmd[0], 0);
+	sqe->opcode = IORING_OP_READ_FIXED;
+	sqe->flags = IOSQE_FIXED_FILE;
+	sqe->fd = FILE_AT;
+	sqe->buf_index = BUFFER_AT;
+	sqe->addr = (uintptr_t)page;
+	sqe->len = sizeof(page);
+}
+
+START_TEST(test_entry_with_registered_file_and_buffer)
+{
+	char image[sizeof(page)];
+
+	cores_start(1, 0, 0);
+	if (!strcmp(cores_engine, "epoll")) {
+		ck_assert_ptr_null(gw_uring(gw_core_at(0)));
+		gw_cores_fini();
+		return;
+	}
+	memset(image, 'x', sizeof(image));
+	file = temporary();
+	ck_assert_int_eq(pwrite(file, image, sizeof(image), 0), sizeof(image));
+	gw_run_sync(gw_core_at(0), register_one, NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		memset(page, 0, sizeof(page));
+		call_init(&a);
+		gw_run_sync(gw_core_at(0), read_by_entry, NULL);
+		ck_assert_int_eq(call_wait(&a), sizeof(page));
+		ck_assert_mem_eq(page, image, sizeof(page));
+	}
+	gw_cores_fini();
+	close(file);
+}
+END_TEST
+
 CORES_SUITE("engine", test_send_and_receive, test_send_to_closed_peer_is_an_error_not_a_signal,
 	    test_accept_on_loopback, test_poll, test_cancel_what_waits_in_the_kernel,
 	    test_cancel_what_was_just_prepared, test_file_one_piece, test_file_many_pieces,
-	    test_file_error, test_file_foreign_memory, test_ten_thousand_at_once)
+	    test_file_error, test_file_foreign_memory, test_ten_thousand_at_once,
+	    test_entry_with_registered_file_and_buffer)
