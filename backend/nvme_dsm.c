@@ -64,7 +64,7 @@ all_wait(struct nvme_chan *chan)
 
 	while ((io = gw_list_first(&chan->unmaps, struct be_io, node))) {
 		gw_list_del(&io->node);
-		nvme_ring_wait(chan->ring, io);
+		nvme_cmd_wait(chan, io);
 	}
 }
 

@@ -100,7 +100,7 @@ flush_go(struct be_io *io)
 	struct nvme_cmd *cmd = nvme_cmd_get(chan);
 
 	if (!cmd) {
-		nvme_ring_wait(chan->ring, io);
+		nvme_cmd_wait(chan, io);
 		return;
 	}
 	cmd->io = io;
@@ -120,7 +120,7 @@ parts_go(struct be_io *io)
 
 		if (!cmd) {
 			if (!x->out)
-				nvme_ring_wait(chan->ring, io);
+				nvme_cmd_wait(chan, io);
 			return;
 		}
 		if (!prepare(cmd, io)) {

@@ -11,6 +11,7 @@
 #include "backend/backend_priv.h"
 #include "backend/nvme_identify.h"
 #include "gateway/core/engine.h"
+#include "gateway/core/fixed.h"
 #include "gateway/core/timer.h"
 
 enum nvme_opcode {
@@ -89,13 +90,74 @@ uint32_t nvme_sanitize_kinds(const struct nvme_dev *nd);
 int nvme_sanitize(struct be_dev *dev, enum be_sanitize kind);
 int nvme_sanitize_state(struct be_dev *dev, enum be_sanitize_state *state, uint16_t *progress);
 
-/* --- nvme_ring.c: passthrough, one ring per core for all namespaces --- */
+/* --- nvme_ring.c: where commands of a core go --- */
 
-#define NVME_IOVS 8 /* what the kernel takes without allocating */
-/* Pieces of registered memory: longer ones have more segments than some drivers take. */
-#define NVME_FIXED_SHIFT 18
+/*
+ * Memory is registered twice. The kernel counts all segments of a registration that an I/O lies in:
+ * with more than some drivers take it refuses, and with more than one it goes the long way through
+ * the driver, which costs as much as the device. So: pages for small I/O, pieces for the rest.
+ */
+#define NVME_PAGE_SHIFT	 12
+#define NVME_PIECE_SHIFT 18
 
-struct nvme_ring;
+/*
+ * The core's own ring, with what all namespaces of a core share. A ring beside it for those that
+ * are polled (IOPOLL takes nothing else), and where the core's engine is not io_uring.
+ */
+struct nvme_ring {
+	struct io_uring *ring; /* the core's, or &own */
+	struct gw_core *core;
+	struct nvme_ring **home;
+	unsigned users;
+	bool file[GW_URING_FILES]; /* in use */
+	struct gw_fixed page, piece;
+	struct gw_hook hook;
+
+	/* nvme_cmd.c */
+	struct nvme_cmd *cmds;
+	struct gw_list free, later, starved;
+	struct gw_timer timer;
+
+	/* nvme_own.c */
+	struct io_uring own;
+	bool polled, told;
+	unsigned inflight;
+	struct gw_op watch; /* of the own ring's descriptor by the core's engine */
+};
+
+/* Own core. Shared by all who ask for the same kind. 0 or -errno. */
+int nvme_ring_get(struct gw_core *core, bool polled, struct nvme_ring **ring);
+void nvme_ring_put(struct nvme_ring *ring);
+/* fd's index among the ring's files, so that cores share no reference count; -1: it has none. */
+int nvme_ring_add_file(struct nvme_ring *ring, int fd);
+void nvme_ring_del_file(struct nvme_ring *ring, int file);
+/* Nothing of r is under way any more. */
+void nvme_ring_free(struct nvme_ring *r);
+
+/* --- nvme_own.c: a ring beside the core's own --- */
+
+#define NVME_SQE_SIZE 128 /* IORING_SETUP_SQE128 */
+
+int nvme_own_setup(struct io_uring *ring, unsigned entries, bool polled);
+int nvme_own_open(struct nvme_ring *r);
+void nvme_own_close(struct nvme_ring *r);
+/* An entry for cmd, cleared but for its user_data. Never NULL. */
+struct io_uring_sqe *nvme_own_sqe(struct nvme_ring *r, struct nvme_cmd *cmd);
+/* Frees r, now or when its ring's descriptor is no longer watched. */
+void nvme_own_retire(struct nvme_ring *r);
+void nvme_own_kick(struct nvme_ring *r);
+
+static inline bool
+nvme_ring_is_own(const struct nvme_ring *r)
+{
+	return r->ring == &r->own;
+}
+
+/* --- nvme_cmd.c: commands under way --- */
+
+#define NVME_IOVS     8   /* what the kernel takes without allocating */
+#define NVME_COMMANDS 512 /* of a ring: fewer than its completion queue holds */
+
 struct nvme_chan;
 
 /* A Dataset Management range (NVM 3.2.3, figure 44), little-endian. */
@@ -106,6 +168,7 @@ struct nvme_dsm_range {
 
 /* One NVMe command under way; of its ring's pool. */
 struct nvme_cmd {
+	struct gw_op op;
 	struct gw_list node; /* free, or waiting to be tried again */
 	struct nvme_chan *chan;
 	struct be_io *io;   /* whose part it is; NULL: DSM */
@@ -121,28 +184,24 @@ struct nvme_cmd {
 	};
 };
 
-/* Own core. A ring for this core, shared by all who ask for the same kind. 0 or -errno. */
-int nvme_ring_get(struct gw_core *core, bool polled, struct nvme_ring **ring);
-void nvme_ring_put(struct nvme_ring *ring);
-/* fd's index among the ring's files, so that cores share no reference count; -1: it has none. */
-int nvme_ring_add_file(struct nvme_ring *ring, int fd);
-void nvme_ring_del_file(struct nvme_ring *ring, int file);
+int nvme_cmds_init(struct nvme_ring *r);
+void nvme_cmds_fini(struct nvme_ring *r);
 /* A cleared command of this channel, NULL when all are under way. */
 struct nvme_cmd *nvme_cmd_get(struct nvme_chan *chan);
 void nvme_cmd_put(struct nvme_cmd *cmd);
-/* Submits in the kick phase of this turn; ends in nvme_cmd_done(). */
+/* io waits for a command: nvme_io_go() when there is one. */
+void nvme_cmd_wait(struct nvme_chan *chan, struct be_io *io);
+/* Submitted at the end of this turn; ends in nvme_cmd_done(). */
 void nvme_cmd_send(struct nvme_cmd *cmd);
 /* The same, that many ms from now. */
 void nvme_cmd_send_later(struct nvme_cmd *cmd, uint32_t ms);
-/* io waits for a command: nvme_io_go() when there is one. */
-void nvme_ring_wait(struct nvme_ring *ring, struct be_io *io);
-
-/* nvme_trial.c: reads a block as later I/O will be; sets nd->fixed. Control thread; 0 or -errno. */
-int nvme_trial(struct nvme_dev *nd, char *err, unsigned err_size);
-
-/* nvme_ring.c's and nvme_trial.c's own. */
-int nvme_ring_setup(struct io_uring *ring, unsigned entries, bool polled);
+/* sqe is cleared. fixed: the registered buffer that holds the data, or -1. */
 void nvme_prep(struct io_uring_sqe *sqe, const struct nvme_uring_cmd *c, bool vec, int fixed);
+
+/* --- nvme_trial.c --- */
+
+/* Reads a block as later I/O will be; sets nd->fixed. Control thread; 0 or -errno. */
+int nvme_trial(struct nvme_dev *nd, char *err, unsigned err_size);
 
 /* --- nvme_io.c: from an I/O to commands and back --- */
 

@@ -105,7 +105,7 @@ nvme_cmd_put(struct nvme_cmd *cmd)
 }
 
 void
-nvme_ring_wait(struct nvme_ring *ring, struct be_io *io)
+nvme_cmd_wait(struct nvme_chan *chan, struct be_io *io)
 {
 	gw_list_add_tail(&sim.starved, &io->node);
 }

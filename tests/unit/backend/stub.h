@@ -20,6 +20,7 @@
 #include "gateway/base/num.h"
 #include "gateway/core/buf.h"
 #include "gateway/core/engine.h"
+#include "gateway/core/fixed.h"
 #include "gateway/core/timer.h"
 
 enum stub_kind {
@@ -152,7 +153,7 @@ gw_forget_fd(struct gw_core *core, int fd)
 {
 }
 
-/* What only a ring of NVMe commands asks of a core: no test without a device comes there. */
+/* What only NVMe commands ask of a core: no test without a device comes there. */
 
 void
 gw_poll(struct gw_core *core, struct gw_op *op, int fd, unsigned events)
@@ -185,7 +186,32 @@ gw_timer_stop(struct gw_timer *t)
 }
 
 void
-gw_buf_region(const struct gw_core *core, uint8_t **base, uint64_t *len)
+gw_fixed_init(struct gw_fixed *f, struct io_uring *ring, unsigned shift)
+{
+	abort();
+}
+
+int
+gw_fixed_add(struct gw_fixed *f, struct gw_core *core, enum gw_fixed_region which, unsigned first,
+	     unsigned end)
+{
+	abort();
+}
+
+void
+gw_fixed_del(struct gw_fixed *f)
+{
+	abort();
+}
+
+struct io_uring *
+gw_uring(struct gw_core *core)
+{
+	abort();
+}
+
+struct io_uring_sqe *
+gw_uring_sqe(struct gw_core *core, struct gw_op *op)
 {
 	abort();
 }
