@@ -20,18 +20,12 @@ static struct nvme_ring *rings[GW_CORES_MAX][2];
 static void
 register_memory(struct nvme_ring *r)
 {
-	int rc;
+	int rc = gw_fixed_add(&r->page, r->ring, r->core, NVME_PAGE_SHIFT, GW_URING_BUFFERS,
+			      GW_URING_BUFFERS + PAGES);
 
-	gw_fixed_init(&r->page, r->ring, NVME_PAGE_SHIFT);
-	gw_fixed_init(&r->piece, r->ring, NVME_PIECE_SHIFT);
-	rc = gw_fixed_add(&r->page, r->core, GW_FIXED_BUFFERS, GW_URING_BUFFERS,
-			  GW_URING_BUFFERS + PAGES);
 	if (rc >= 0)
-		rc = gw_fixed_add(&r->piece, r->core, GW_FIXED_CHUNKS, (unsigned)rc,
-				  GW_URING_BUFFERS_MAX);
-	if (rc >= 0)
-		rc = gw_fixed_add(&r->piece, r->core, GW_FIXED_BUFFERS, (unsigned)rc,
-				  GW_URING_BUFFERS_MAX);
+		rc = gw_fixed_add(&r->piece, r->ring, r->core, NVME_PIECE_SHIFT,
+				  GW_URING_BUFFERS + PAGES, GW_URING_BUFFERS_MAX);
 	if (rc < 0 && r->core->id == 0)
 		gw_info("the buffers cannot be registered for NVMe, which costs some speed; raise "
 			"the limit of locked memory (RLIMIT_MEMLOCK): %s",

@@ -75,7 +75,7 @@ read_block(struct io_uring *ring, const struct nvme_dev *nd, uint8_t *mem, int f
 	return rc;
 }
 
-/* Across a page's end, as data lie that are written from where they were received. */
+/* Across a page's end, to see that offsets are kept. */
 static bool
 fixed_works(struct io_uring *ring, const struct nvme_dev *nd, uint8_t *mem)
 {

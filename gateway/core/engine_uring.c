@@ -142,9 +142,9 @@ register_memory(struct gw_uring *e)
 {
 	int rc = io_uring_register_buffers_sparse(&e->ring, GW_URING_BUFFERS_MAX);
 
-	gw_fixed_init(&e->fixed, &e->ring, FIXED_SHIFT);
 	if (rc == 0)
-		rc = gw_fixed_add(&e->fixed, e->base.core, GW_FIXED_BUFFERS, 0, GW_URING_BUFFERS);
+		rc = gw_fixed_add(&e->fixed, &e->ring, e->base.core, FIXED_SHIFT, 0,
+				  GW_URING_BUFFERS);
 	if (rc < 0 && e->base.core->id == 0)
 		gw_info("the buffers cannot be registered with the kernel, which costs some speed; "
 			"raise the limit of locked memory (RLIMIT_MEMLOCK): %s",

@@ -185,15 +185,9 @@ gw_timer_stop(struct gw_timer *t)
 	abort();
 }
 
-void
-gw_fixed_init(struct gw_fixed *f, struct io_uring *ring, unsigned shift)
-{
-	abort();
-}
-
 int
-gw_fixed_add(struct gw_fixed *f, struct gw_core *core, enum gw_fixed_region which, unsigned first,
-	     unsigned end)
+gw_fixed_add(struct gw_fixed *f, struct io_uring *ring, struct gw_core *core, unsigned shift,
+	     unsigned first, unsigned end)
 {
 	abort();
 }

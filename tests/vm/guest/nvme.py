@@ -161,6 +161,18 @@ def _(lab):
     ini.logout(lab.iqn(2), lab.portal)
 
 
+@case("the other engine carries the same data, by a ring beside it")
+def _(lab):
+    lab.op("logicalunit", "delete", "--tid", 2, "--lun", 1)
+    with Lab(gateway_args=["--engine", "epoll"]) as other:
+        other.target(2)
+        other.lun(2, 1, generic("large"), "nvme", "--blocksize", 4096)
+        disk = login(other, 2)
+        verify(disk, "8M")
+        verify(disk, "16M", "--bs=512k", "--iodepth=4")
+        ini.logout(other.iqn(2), other.portal)
+
+
 @case("a reset of the controller in the midst of verified writes is not noticed by the initiator")
 def _(lab):
     disk = ini.disk_of(lab.iqn(1))
