@@ -20,6 +20,7 @@
 #include "gateway/control/control.h"
 #include "gateway/core/core.h"
 #include "iscsi/login.h"
+#include "iscsi/core.h"
 #include "iscsi/tcp_xport.h"
 
 #define RUN_DIR_DEFAULT "/run/lichgate"
@@ -31,7 +32,7 @@
 #define END_SEC     9
 #define ASK_MS      3000
 #define CLOSE_MS    3000
-#define TCP_STOP_MS 1000
+#define ISCSI_STOP_MS 1000
 
 struct options {
 	bool foreground, debug;
@@ -325,7 +326,7 @@ init_all(const struct options *o)
 		die();
 	}
 	gw_conf_xport(&tcp_xport);
-	if (scsi_init() != 0 || tcp_init() != 0 || gw_conf_init() != 0) {
+	if (scsi_init() != 0 || iscsi_init() != 0 || gw_conf_init() != 0) {
 		gw_err("cannot start: out of memory");
 		die();
 	}
@@ -372,14 +373,14 @@ end_all(void)
 	signal(SIGALRM, on_late);
 	alarm(END_SEC);
 	drained = gw_conf_drain(ASK_MS, CLOSE_MS);
-	drained = tcp_stop(TCP_STOP_MS) && drained;
+	drained = iscsi_stop(ISCSI_STOP_MS) && drained;
 	if (!drained) {
 		gw_warn("some sessions did not end in time");
 		_exit(0);
 	}
 	gw_conf_fini();
 	/* Nothing wakes the cores any more but gw_cores_fini(). */
-	tcp_fini();
+	iscsi_fini();
 	scsi_fini();
 	gw_cores_fini();
 	if (ftruncate(proc.pid_fd, 0) != 0)

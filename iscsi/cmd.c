@@ -73,8 +73,8 @@ iscsi_task_settle(struct iscsi_task *t)
 	if (t->immediate)
 		c->nimm--;
 	c->ntask--;
-	gw_pool_put(&c->tc->tasks, t);
-	tcp_core_wake(c->tc);
+	gw_pool_put(&c->ic->tasks, t);
+	iscsi_core_wake(c->ic);
 	iscsi_conn_poke(c);
 }
 
@@ -163,7 +163,7 @@ get_buf(struct iscsi_task *t, uint64_t max)
 		return false;
 	if (!gw_buf_get(t->conn->core, t->cmd.data_len, &t->sg)) {
 		gw_buf_wait(t->conn->core, &t->conn->buf_waiter);
-		tcp_famine(t->conn->tc);
+		iscsi_famine(t->conn->ic);
 		return false;
 	}
 	t->conn->mem += t->sg.len;
@@ -178,7 +178,7 @@ get_buf(struct iscsi_task *t, uint64_t max)
 bool
 iscsi_task_need_buf(struct iscsi_task *t)
 {
-	return get_buf(t, t->conn->tc->mem_max);
+	return get_buf(t, t->conn->ic->mem_max);
 }
 
 static bool
@@ -392,9 +392,9 @@ place_data(struct iscsi_conn *c, struct iscsi_task *t)
 		t->chunk = rx->chunk;
 		gw_chunk_ref(t->chunk);
 		t->chunk_iov = (struct iovec){rx->chunk->data + rx->at, rx->len};
-	} else if (!get_buf(t, others ? 2 * c->tc->mem_max : c->tc->mem_max)) {
+	} else if (!get_buf(t, others ? 2 * c->ic->mem_max : c->ic->mem_max)) {
 		if (!others)
-			return iscsi_rx_wait(c, over(t, c->tc->mem_max) ? ISCSI_STOP_MEM
+			return iscsi_rx_wait(c, over(t, c->ic->mem_max) ? ISCSI_STOP_MEM
 									: ISCSI_STOP_BUF);
 		scsi_forget(&t->cmd);
 		t->cmd.status = SAM_TASK_SET_FULL;
@@ -442,7 +442,7 @@ iscsi_cmd_begin(struct iscsi_conn *c)
 	v = iscsi_ctl_ready(c);
 	if (v != ISCSI_RX_OK)
 		return v;
-	if (c->tc->tasks.nfree == 0)
+	if (c->ic->tasks.nfree == 0)
 		return iscsi_rx_wait(c, ISCSI_STOP_POOL);
 	v = iscsi_ffp_cmdsn(c);
 	if (v != ISCSI_RX_OK || rx->ignore)
@@ -453,12 +453,12 @@ iscsi_cmd_begin(struct iscsi_conn *c)
 		reject = ISCSI_REJECT_IN_PROGRESS;
 	if (!reject && iscsi_immediate(rx->head) && c->nimm >= ISCSI_IMM_MAX)
 		reject = ISCSI_REJECT_IMMEDIATE;
-	t = reject ? NULL : gw_pool_get(&c->tc->tasks);
+	t = reject ? NULL : gw_pool_get(&c->ic->tasks);
 	if (t) {
 		fill(c, t);
 		if (!iscsi_pdu_cdb(rx->head, rx->head + ISCSI_BHS_LEN, t->cmd.cdb, GW_CDB_MAX,
 				   &t->cmd.cdb_len)) {
-			gw_pool_put(&c->tc->tasks, t);
+			gw_pool_put(&c->ic->tasks, t);
 			reject = ISCSI_REJECT_INVALID_FIELD;
 		}
 	}

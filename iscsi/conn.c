@@ -40,8 +40,8 @@ struct iscsi_conn *
 iscsi_conn_new(struct gw_core *home, int fd, const struct sockaddr_storage *peer,
 	       const struct sockaddr_storage *local)
 {
-	struct tcp_core *tc = home->slot[GW_SLOT_TCP];
-	struct iscsi_conn *c = tcp_core_get(&tc->conn_mem);
+	struct iscsi_core *ic = home->slot[GW_SLOT_ISCSI];
+	struct iscsi_conn *c = iscsi_core_get(&ic->conn_mem);
 
 	if (!c)
 		return NULL;
@@ -156,7 +156,7 @@ iscsi_conn_start(struct iscsi_conn *c)
 {
 	const struct gw_model *m = gw_model_of(c->core);
 
-	c->tc = c->core->slot[GW_SLOT_TCP];
+	c->ic = c->core->slot[GW_SLOT_ISCSI];
 	gw_list_init(&c->awaiting);
 	gw_list_init(&c->parked);
 	iscsi_r2t_init(c);
@@ -167,8 +167,8 @@ iscsi_conn_start(struct iscsi_conn *c)
 	gw_timer_init(&c->tick, tick);
 	gw_hook_init(&c->close_hook, close_step);
 	iscsi_tx_init(c);
-	gw_list_add_tail(&c->tc->conns, &c->node);
-	c->tc->nconn++;
+	gw_list_add_tail(&c->ic->conns, &c->node);
+	c->ic->nconn++;
 	gw_stat_add(c->core->stats->conns, 1);
 	gw_stat_add(c->core->stats->conns_live, 1);
 	iscsi_conn_event(c, ISCSI_EV_ACCEPTED);
@@ -299,21 +299,21 @@ take_down(struct iscsi_conn *c)
 static void
 conn_free(struct iscsi_conn *c)
 {
-	struct tcp_core *tc = c->tc;
+	struct iscsi_core *ic = c->ic;
 
 	if (c->sess) {
 		if (c->full)
-			tcp_core_sessions(tc, -1);
+			iscsi_core_sessions(ic, -1);
 		iscsi_session_end(c->sess);
 	}
 	gw_hook_disarm(&c->close_hook);
 	gw_list_del(&c->node);
-	tc->nconn--;
-	if (tc->nconn == 0)
-		gw_timer_stop(&tc->famine);
-	gw_pool_put(&tc->conn_mem, c);
-	gw_pool_trim(&tc->conn_mem);
-	gw_stat_add(tc->core->stats->conns_live, -1ull);
+	ic->nconn--;
+	if (ic->nconn == 0)
+		gw_timer_stop(&ic->famine);
+	gw_pool_put(&ic->conn_mem, c);
+	gw_pool_trim(&ic->conn_mem);
+	gw_stat_add(ic->core->stats->conns_live, -1ull);
 }
 
 static void

@@ -20,6 +20,7 @@
 #include "gateway/core/engine.h"
 #include "gateway/core/timer.h"
 #include "iscsi/conn_fsm.h"
+#include "iscsi/core.h"
 #include "iscsi/login.h"
 #include "iscsi/params.h"
 #include "iscsi/pdu.h"
@@ -175,7 +176,7 @@ struct iscsi_login_work {
 
 struct iscsi_conn {
 	struct gw_core *core;
-	struct tcp_core *tc;
+	struct iscsi_core *ic;
 	struct iscsi_session *sess; /* NULL before the login has been granted */
 	int fd;
 	uint8_t state; /* enum iscsi_cs */
@@ -211,7 +212,7 @@ struct iscsi_conn {
 	uint32_t ntask, nctl, nimm;
 	uint32_t depth;
 	struct gw_waiter buf_waiter;
-	struct gw_list pool_wait; /* tc->waiters */
+	struct gw_list pool_wait; /* ic->waiters */
 
 	struct iscsi_login_work *work;
 	struct gw_timer login_timer, tick;
@@ -222,7 +223,7 @@ struct iscsi_conn {
 	const char *why;
 
 	struct gw_hook close_hook;
-	struct gw_list node; /* tc->conns */
+	struct gw_list node; /* ic->conns */
 	struct sockaddr_storage peer, local;
 	char peer_text[80];
 };
@@ -322,7 +323,7 @@ enum iscsi_rx iscsi_reject_close(struct iscsi_conn *c, enum iscsi_reject reason,
 enum iscsi_rx iscsi_ffp_begin(struct iscsi_conn *c);
 /* Data and digest are in. */
 enum iscsi_rx iscsi_ffp_end(struct iscsi_conn *c);
-/* Login phase, tcp_login.c */
+/* Login phase, login_phase.c */
 enum iscsi_rx iscsi_login_begin(struct iscsi_conn *c);
 enum iscsi_rx iscsi_login_end(struct iscsi_conn *c);
 void iscsi_login_free(struct iscsi_conn *c);
@@ -401,34 +402,5 @@ bool iscsi_data_in_collapsed(const struct iscsi_task *t);
 bool iscsi_response_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *t);
 /* The answer is laid out: the window opens by one, and the tag may come again. */
 void iscsi_task_answered(struct iscsi_task *t);
-
-/* --- tcp_xport.c: what the connections of a core share -------------------------------------------
- */
-
-#define TCP_LOGINS 64
-
-struct tcp_core {
-	struct gw_core *core;
-	const struct gw_xport_ops *xport;
-	struct gw_pool tasks, ctls, batches, logins;
-	struct gw_pool conn_mem, sess_mem; /* grow when they are empty */
-	struct gw_list conns;   /* all */
-	struct gw_list waiters; /* conn->pool_wait */
-	struct gw_hook wake;
-	uint32_t nconn, nsess;
-	uint64_t mem_max; /* buffer bytes that a connection's commands may have, if they can wait */
-	uint16_t discovery_tsih;
-	struct gw_timer famine;
-};
-
-/* Something went back to a pool: whoever waits may try again, later in this turn. */
-void tcp_core_wake(struct tcp_core *tc);
-/* tcp_famine.c: somebody waits for buffers or a login's memory. */
-void tcp_famine_init(struct tcp_core *tc);
-void tcp_famine(struct tcp_core *tc);
-/* An object of conn_mem or sess_mem; NULL without memory. Not in the data path. */
-void *tcp_core_get(struct gw_pool *p);
-/* A session more or less: the pools grow with their number, shrink when there is none. Best effort. */
-void tcp_core_sessions(struct tcp_core *tc, int change);
 
 #endif

@@ -9,7 +9,7 @@ iscsi_ctl_ready(struct iscsi_conn *c)
 {
 	if (c->nctl >= ISCSI_CTL_MAX)
 		return iscsi_rx_wait(c, ISCSI_STOP_CTL);
-	if (c->tc->ctls.nfree == 0)
+	if (c->ic->ctls.nfree == 0)
 		return iscsi_rx_wait(c, ISCSI_STOP_POOL);
 	return ISCSI_RX_OK;
 }
@@ -17,7 +17,7 @@ iscsi_ctl_ready(struct iscsi_conn *c)
 struct iscsi_ctl *
 iscsi_ctl_get(struct iscsi_conn *c, uint8_t opcode)
 {
-	struct iscsi_ctl *ctl = gw_pool_get(&c->tc->ctls);
+	struct iscsi_ctl *ctl = gw_pool_get(&c->ic->ctls);
 
 	if (!ctl)
 		return NULL;
@@ -37,9 +37,9 @@ iscsi_ctl_put(struct iscsi_ctl *ctl)
 	struct iscsi_conn *c = ctl->conn;
 
 	gw_buf_put(c->core, &ctl->sg);
-	gw_pool_put(&c->tc->ctls, ctl);
+	gw_pool_put(&c->ic->ctls, ctl);
 	c->nctl--;
-	tcp_core_wake(c->tc);
+	iscsi_core_wake(c->ic);
 	iscsi_rx_resume(c, ISCSI_STOP_CTL);
 	iscsi_conn_poke(c);
 }

@@ -97,12 +97,12 @@ tsih_new(void)
 static void
 session_free(struct iscsi_session *s)
 {
-	struct tcp_core *tc = s->core->slot[GW_SLOT_TCP];
+	struct iscsi_core *ic = s->core->slot[GW_SLOT_ISCSI];
 
 	iscsi_text_fini(&s->text);
 	free(s->hash);
-	gw_pool_put(&tc->sess_mem, s);
-	gw_pool_trim(&tc->sess_mem);
+	gw_pool_put(&ic->sess_mem, s);
+	gw_pool_trim(&ic->sess_mem);
 	atomic_fetch_sub(&living, 1);
 }
 
@@ -271,7 +271,7 @@ hash_size(uint32_t depth)
 struct iscsi_session *
 iscsi_session_new(struct iscsi_conn *c, const struct iscsi_login *l, uint32_t depth)
 {
-	struct iscsi_session *s = tcp_core_get(&c->tc->sess_mem);
+	struct iscsi_session *s = iscsi_core_get(&c->ic->sess_mem);
 
 	if (!s)
 		return NULL;
@@ -279,7 +279,7 @@ iscsi_session_new(struct iscsi_conn *c, const struct iscsi_login *l, uint32_t de
 	s->hash_mask = hash_size(depth) - 1;
 	s->hash = calloc(s->hash_mask + 1, sizeof(*s->hash));
 	if (!s->hash) {
-		gw_pool_put(&c->tc->sess_mem, s);
+		gw_pool_put(&c->ic->sess_mem, s);
 		return NULL;
 	}
 	atomic_fetch_add(&living, 1);

@@ -32,16 +32,6 @@ struct tcp_listener {
 	sem_t stopped;
 };
 
-uint32_t
-tcp_conns(void)
-{
-	uint32_t n = 0;
-
-	for (unsigned i = 0; i < gw_ncores(); i++)
-		n += (uint32_t)gw_stat_get(gw_core_at(i)->stats->conns_live);
-	return n;
-}
-
 static void
 socket_options(int fd)
 {
@@ -57,12 +47,12 @@ socket_options(int fd)
 /* Too many that have not logged in: the oldest makes room, so that a flood cannot shut others out.
  */
 static void
-shed(struct tcp_core *tc)
+shed(struct iscsi_core *ic)
 {
 	/* All cores together stay below CONNS_MAX, where nobody is let in any more. */
-	if (tc->nconn < tc->nsess + GW_MIN(HALF_OPEN_MAX, CONNS_MAX / 2 / gw_ncores()))
+	if (ic->nconn < ic->nsess + GW_MIN(HALF_OPEN_MAX, CONNS_MAX / 2 / gw_ncores()))
 		return;
-	gw_list_each (c, &tc->conns, struct iscsi_conn, node) {
+	gw_list_each (c, &ic->conns, struct iscsi_conn, node) {
 		if (!c->full && !c->dying) {
 			iscsi_conn_end(c, "too many connections have not logged in");
 			return;
@@ -72,13 +62,13 @@ shed(struct tcp_core *tc)
 
 /* Discovery needs no permission: when few places are left, the one that was silent longest goes. */
 static void
-shed_discovery(struct tcp_core *tc)
+shed_discovery(struct iscsi_core *ic)
 {
 	struct iscsi_conn *old = NULL;
 
-	if (tcp_conns() < CONNS_MAX / 8 * 7)
+	if (iscsi_conns() < CONNS_MAX / 8 * 7)
 		return;
-	gw_list_each (c, &tc->conns, struct iscsi_conn, node) {
+	gw_list_each (c, &ic->conns, struct iscsi_conn, node) {
 		if (c->full && c->discovery && !c->dying && (!old || c->heard_at < old->heard_at))
 			old = c;
 	}
@@ -113,8 +103,8 @@ arrives(struct gw_core *on, struct gw_msg *msg)
 	int fd = a->fd;
 
 	free(a);
-	shed(on->slot[GW_SLOT_TCP]);
-	shed_discovery(on->slot[GW_SLOT_TCP]);
+	shed(on->slot[GW_SLOT_ISCSI]);
+	shed_discovery(on->slot[GW_SLOT_ISCSI]);
 	c = conn_for(on, fd);
 	if (c) {
 		iscsi_conn_start(c);
@@ -130,7 +120,7 @@ hand_over(int fd)
 	struct arrival *a = NULL;
 	struct gw_core *home;
 
-	if (tcp_conns() < CONNS_MAX)
+	if (iscsi_conns() < CONNS_MAX)
 		a = malloc(sizeof(*a));
 	else
 		gw_log_limited(GW_LOG_WARN, "connection refused: %u are open. max=%u", CONNS_MAX,

@@ -21,10 +21,10 @@ iscsi_rx_wait(struct iscsi_conn *c, uint8_t why)
 	c->rx.stop |= why;
 	if (why & ISCSI_STOP_BUF) {
 		gw_buf_wait(c->core, &c->buf_waiter);
-		tcp_famine(c->tc);
+		iscsi_famine(c->ic);
 	}
 	if ((why & ISCSI_STOP_POOL) && gw_list_empty(&c->pool_wait))
-		gw_list_add_tail(&c->tc->waiters, &c->pool_wait);
+		gw_list_add_tail(&c->ic->waiters, &c->pool_wait);
 	return ISCSI_RX_WAIT;
 }
 

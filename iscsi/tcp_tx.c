@@ -218,11 +218,11 @@ flush(struct gw_hook *h)
 
 	if (c->dying || c->tx_busy || c->batch || gw_list_empty(&c->txq))
 		return;
-	b = gw_pool_get(&c->tc->batches);
+	b = gw_pool_get(&c->ic->batches);
 	if (!b) {
 		c->tx_hungry = true;
 		if (gw_list_empty(&c->pool_wait))
-			gw_list_add_tail(&c->tc->waiters, &c->pool_wait);
+			gw_list_add_tail(&c->ic->waiters, &c->pool_wait);
 		return;
 	}
 	gw_list_init(&b->done);
@@ -232,7 +232,7 @@ flush(struct gw_hook *h)
 	batch_fill(c, b);
 	if (b->npdu == 0) {
 		c->batch = NULL;
-		gw_pool_put(&c->tc->batches, b);
+		gw_pool_put(&c->ic->batches, b);
 		return;
 	}
 	send_rest(c);
@@ -266,8 +266,8 @@ batch_done(struct iscsi_conn *c)
 	c->batch = NULL;
 	gw_list_each_safe (tx, &b->done, struct iscsi_tx, node)
 		entry_sent(c, tx);
-	gw_pool_put(&c->tc->batches, b);
-	tcp_core_wake(c->tc);
+	gw_pool_put(&c->ic->batches, b);
+	iscsi_core_wake(c->ic);
 }
 
 /* True when all of the batch has gone. */
@@ -370,9 +370,9 @@ iscsi_tx_purge(struct iscsi_conn *c)
 	if (c->batch) {
 		gw_list_each_safe (tx, &c->batch->done, struct iscsi_tx, node)
 			entry_drop(tx);
-		gw_pool_put(&c->tc->batches, c->batch);
+		gw_pool_put(&c->ic->batches, c->batch);
 		c->batch = NULL;
-		tcp_core_wake(c->tc);
+		iscsi_core_wake(c->ic);
 	}
 	gw_list_each_safe (tx, &c->txq, struct iscsi_tx, node)
 		entry_drop(tx);

@@ -284,7 +284,7 @@ tmf_rsp(struct ini *i)
 START_TEST(abort_in_r2t)
 {
 	struct ini i = begin();
-	struct tcp_core *tc = rig.core.slot[GW_SLOT_TCP];
+	struct iscsi_core *ic = rig.core.slot[GW_SLOT_ISCSI];
 	uint32_t itt, ttt = solicit(&i, &itt);
 	const uint8_t *p, *d;
 	uint32_t n;
@@ -312,7 +312,7 @@ START_TEST(abort_in_r2t)
 				ck_assert_uint_eq(p[0], ISCSI_OP_NOP_IN);
 		}
 	}
-	ck_assert_uint_eq(tc->tasks.nfree, tc->tasks.total);
+	ck_assert_uint_eq(ic->tasks.nfree, ic->tasks.total);
 	alive(&i);
 	finish(&i);
 }
@@ -576,10 +576,10 @@ END_TEST
 /* --- memory --------------------------------------------------------------------------------------
  */
 
-static struct tcp_core *
+static struct iscsi_core *
 rig_tcp(void)
 {
-	return rig.core.slot[GW_SLOT_TCP];
+	return rig.core.slot[GW_SLOT_ISCSI];
 }
 
 /* Writes with a little data each, whose rest does not come. */

@@ -226,10 +226,10 @@ ini_expect_reject(struct ini *i, uint8_t reason)
 static bool
 ini_closed(void)
 {
-	const struct tcp_core *tc = rig.core.slot[GW_SLOT_TCP];
+	const struct iscsi_core *ic = rig.core.slot[GW_SLOT_ISCSI];
 
 	rig_run();
-	return tc->nconn == 0;
+	return ic->nconn == 0;
 }
 
 #endif

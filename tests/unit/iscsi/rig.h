@@ -23,6 +23,7 @@
 #include "gateway/core/usage.h"
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
+#include "iscsi/core.h"
 #include "iscsi/tcp_xport.h"
 
 #pragma GCC diagnostic ignored "-Wunused-function"
@@ -863,7 +864,7 @@ rig_init(void)
 	    .protocol_level = 1,
 	};
 	gw_log_level_set(GW_LOG_ERR);
-	if (tcp_init())
+	if (iscsi_init())
 		abort();
 }
 
@@ -871,21 +872,21 @@ rig_init(void)
 static bool
 rig_clean(void)
 {
-	struct tcp_core *tc = rig.core.slot[GW_SLOT_TCP];
-	bool ok = rig.buf_used == 0 && rig.chunks == 0 && rig.live == 0 && tc->nconn == 0 &&
-		  tc->nsess == 0 && tc->tasks.nfree == tc->tasks.total &&
-		  tc->ctls.nfree == tc->ctls.total && tc->batches.nfree == tc->batches.total &&
-		  tc->logins.nfree == tc->logins.total && rig.placed == 0 &&
+	struct iscsi_core *ic = rig.core.slot[GW_SLOT_ISCSI];
+	bool ok = rig.buf_used == 0 && rig.chunks == 0 && rig.live == 0 && ic->nconn == 0 &&
+		  ic->nsess == 0 && ic->tasks.nfree == ic->tasks.total &&
+		  ic->ctls.nfree == ic->ctls.total && ic->batches.nfree == ic->batches.total &&
+		  ic->logins.nfree == ic->logins.total && rig.placed == 0 &&
 		  iscsi_registry_count() == 0 && gw_list_empty(&rig.timers) &&
-		  gw_list_empty(&rig.buf_waiters) && gw_list_empty(&tc->waiters);
+		  gw_list_empty(&rig.buf_waiters) && gw_list_empty(&ic->waiters);
 
 	if (!ok)
 		fprintf(stderr,
 			"rig: buf=%llu chunks=%u live=%u conns=%u sess=%u tasks=%u/%u ctls=%u/%u "
 			"batches=%u/%u logins=%u/%u placed=%u reg=%u timers=%d waiters=%d\n",
-			(unsigned long long)rig.buf_used, rig.chunks, rig.live, tc->nconn,
-			tc->nsess, tc->tasks.nfree, tc->tasks.total, tc->ctls.nfree, tc->ctls.total,
-			tc->batches.nfree, tc->batches.total, tc->logins.nfree, tc->logins.total,
+			(unsigned long long)rig.buf_used, rig.chunks, rig.live, ic->nconn,
+			ic->nsess, ic->tasks.nfree, ic->tasks.total, ic->ctls.nfree, ic->ctls.total,
+			ic->batches.nfree, ic->batches.total, ic->logins.nfree, ic->logins.total,
 			rig.placed, iscsi_registry_count(), !gw_list_empty(&rig.timers),
 			!gw_list_empty(&rig.buf_waiters));
 	return ok;
@@ -898,7 +899,7 @@ rig_fini(void)
 		free(rig.end[i].in);
 		free(rig.end[i].out);
 	}
-	tcp_fini();
+	iscsi_fini();
 }
 
 /* --- the initiator's end --- */

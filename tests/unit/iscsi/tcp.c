@@ -14,6 +14,7 @@
 
 #include "gateway/base/log.h"
 #include "iscsi/pdu.h"
+#include "iscsi/core.h"
 #include "iscsi/tcp_xport.h"
 
 #define IQN     "iqn.2026-01.org.example:disk"
@@ -304,7 +305,7 @@ start(void)
 						  .header_digest = 3,
 						  .data_digest = 3};
 	ck_assert_msg(gw_cores_init(&conf, err, sizeof(err)) == 0, "%s", err);
-	ck_assert_int_eq(tcp_init(), 0);
+	ck_assert_int_eq(iscsi_init(), 0);
 	for (unsigned i = 0; i < gw_ncores(); i++)
 		gw_core_at(i)->slot[GW_SLOT_MODEL] = &model;
 	ck_assert_int_eq(gw_cores_start(), 0);
@@ -315,10 +316,10 @@ static void
 stop(void)
 {
 	tcp_unlisten(&portal);
-	ck_assert(tcp_stop(10000));
+	ck_assert(iscsi_stop(10000));
 	for (unsigned i = 0; i < gw_ncores(); i++)
 		ck_assert_uint_eq(gw_buf_used(gw_core_at(i)), 0);
-	tcp_fini();
+	iscsi_fini();
 	gw_cores_fini();
 }
 

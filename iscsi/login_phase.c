@@ -24,8 +24,8 @@ iscsi_login_free(struct iscsi_conn *c)
 	c->work = NULL;
 	iscsi_login_fini(&w->login);
 	gw_buf_put(c->core, &w->out);
-	gw_pool_put(&c->tc->logins, w);
-	tcp_core_wake(c->tc);
+	gw_pool_put(&c->ic->logins, w);
+	iscsi_core_wake(c->ic);
 }
 
 static void
@@ -57,9 +57,9 @@ iscsi_login_begin(struct iscsi_conn *c)
 	if (v != ISCSI_RX_OK)
 		return v;
 	if (!c->work) {
-		c->work = gw_pool_get(&c->tc->logins);
+		c->work = gw_pool_get(&c->ic->logins);
 		if (!c->work) {
-			tcp_famine(c->tc);
+			iscsi_famine(c->ic);
 			return iscsi_rx_wait(c, ISCSI_STOP_POOL);
 		}
 		c->heard_at = c->core->now;
@@ -143,7 +143,7 @@ open_nexus(struct iscsi_conn *c, uint16_t tsih)
 	if (!gw_acl_admits(t, l->initiator, (const struct sockaddr *)&c->peer))
 		return ISCSI_LOGIN_FORBIDDEN;
 	n->core = c->core;
-	n->xport = c->tc->xport;
+	n->xport = c->ic->xport;
 	n->target = t;
 	gw_str_copy(n->initiator, sizeof(n->initiator), l->initiator);
 	gw_str_copy(n->alias, sizeof(n->alias), l->alias);
@@ -194,7 +194,7 @@ full_feature(struct iscsi_conn *c)
 	c->heard = true;
 	gw_timer_stop(&c->login_timer);
 	gw_timer_start(c->core, &c->tick, iscsi_conn_tick_ms(c));
-	tcp_core_sessions(c->tc, 1);
+	iscsi_core_sessions(c->ic, 1);
 	gw_stat_add(c->core->stats->logins, 1);
 	if (l->discovery)
 		iscsi_conn_unplace(c);
@@ -246,9 +246,9 @@ grant(struct iscsi_conn *c)
 	if (!c->sess) {
 		finish(c, ISCSI_LOGIN_NO_RESOURCES, 0);
 	} else if (l->discovery) {
-		if (++c->tc->discovery_tsih == 0)
-			c->tc->discovery_tsih = 1;
-		c->sess->tsih = c->tc->discovery_tsih;
+		if (++c->ic->discovery_tsih == 0)
+			c->ic->discovery_tsih = 1;
+		c->sess->tsih = c->ic->discovery_tsih;
 		finish(c, ISCSI_LOGIN_OK, c->sess->tsih);
 	} else {
 		iscsi_session_claim(c->sess);

@@ -21,11 +21,11 @@ struct look {
 };
 
 static struct look
-waiting(struct tcp_core *tc)
+waiting(struct iscsi_core *ic)
 {
 	struct look l = {0};
 
-	gw_list_each (c, &tc->conns, struct iscsi_conn, node) {
+	gw_list_each (c, &ic->conns, struct iscsi_conn, node) {
 		if (c->dying)
 			continue;
 		l.buffers |= c->buf_waiter.waiting;
@@ -45,9 +45,9 @@ slow(struct iscsi_conn *c, uint64_t *bytes)
 }
 
 static void
-watch(struct tcp_core *tc, bool on)
+watch(struct iscsi_core *ic, bool on)
 {
-	gw_list_each (c, &tc->conns, struct iscsi_conn, node) {
+	gw_list_each (c, &ic->conns, struct iscsi_conn, node) {
 		bool peers_turn = c->tx_busy || !gw_list_empty(&c->awaiting);
 
 		if (!on || !c->mem || !peers_turn) {
@@ -60,12 +60,12 @@ watch(struct tcp_core *tc, bool on)
 }
 
 static struct iscsi_conn *
-slowest(struct tcp_core *tc)
+slowest(struct iscsi_core *ic)
 {
 	struct iscsi_conn *worst = NULL;
 	uint64_t least = UINT64_MAX, bytes;
 
-	gw_list_each (c, &tc->conns, struct iscsi_conn, node) {
+	gw_list_each (c, &ic->conns, struct iscsi_conn, node) {
 		if (c->dying || !slow(c, &bytes))
 			continue;
 		if (bytes > least || (worst && bytes == least && c->slow_at >= worst->slow_at))
@@ -77,12 +77,12 @@ slowest(struct tcp_core *tc)
 }
 
 static void
-end_slow(struct tcp_core *tc)
+end_slow(struct iscsi_core *ic)
 {
 	uint64_t freed = 0;
 
 	for (unsigned i = 0; i < ENDS_MAX && freed < GW_XFER_MAX; i++) {
-		struct iscsi_conn *c = slowest(tc);
+		struct iscsi_conn *c = slowest(ic);
 
 		if (!c)
 			return;
@@ -92,12 +92,12 @@ end_slow(struct tcp_core *tc)
 }
 
 static struct iscsi_conn *
-idlest_login(struct tcp_core *tc)
+idlest_login(struct iscsi_core *ic)
 {
 	struct iscsi_conn *old = NULL;
 
-	gw_list_each (c, &tc->conns, struct iscsi_conn, node) {
-		if (!c->work || c->sess || c->dying || tc->core->now - c->heard_at < IDLE)
+	gw_list_each (c, &ic->conns, struct iscsi_conn, node) {
+		if (!c->work || c->sess || c->dying || ic->core->now - c->heard_at < IDLE)
 			continue;
 		if (!old || c->heard_at < old->heard_at)
 			old = c;
@@ -108,31 +108,31 @@ idlest_login(struct tcp_core *tc)
 static void
 look(struct gw_timer *timer)
 {
-	struct tcp_core *tc = gw_container(timer, struct tcp_core, famine);
-	struct look l = waiting(tc);
+	struct iscsi_core *ic = gw_container(timer, struct iscsi_core, famine);
+	struct look l = waiting(ic);
 
-	watch(tc, l.buffers);
+	watch(ic, l.buffers);
 	if (l.buffers)
-		end_slow(tc);
+		end_slow(ic);
 	for (uint32_t i = 0; i < GW_MIN(l.logins, ENDS_MAX); i++) {
-		struct iscsi_conn *c = idlest_login(tc);
+		struct iscsi_conn *c = idlest_login(ic);
 
 		if (c)
 			iscsi_conn_end(c, "others wait to log in and it does not go on");
 	}
 	if (l.buffers || l.logins)
-		tcp_famine(tc);
+		iscsi_famine(ic);
 }
 
 void
-tcp_famine_init(struct tcp_core *tc)
+iscsi_famine_init(struct iscsi_core *ic)
 {
-	gw_timer_init(&tc->famine, look);
+	gw_timer_init(&ic->famine, look);
 }
 
 void
-tcp_famine(struct tcp_core *tc)
+iscsi_famine(struct iscsi_core *ic)
 {
-	if (!tc->famine.running)
-		gw_timer_start(tc->core, &tc->famine, LOOK_MS);
+	if (!ic->famine.running)
+		gw_timer_start(ic->core, &ic->famine, LOOK_MS);
 }
