@@ -12,6 +12,38 @@ nvme_submit(struct be_chan *chan, struct be_io *io)
 }
 
 static int
+rings_get(struct gw_core *core, const struct nvme_dev *nd, struct nvme_chan *c)
+{
+	int rc = nvme_ring_get(core, nd->polled, &c->ring);
+
+	if (rc)
+		return rc;
+	c->file = c->bare_file = nvme_ring_add_file(c->ring, nd->fd);
+	c->bare = c->ring;
+	if (!nd->polled)
+		return 0;
+	rc = nvme_ring_get(core, false, &c->bare);
+	if (rc) {
+		nvme_ring_del_file(c->ring, c->file);
+		nvme_ring_put(c->ring);
+		return rc;
+	}
+	c->bare_file = nvme_ring_add_file(c->bare, nd->fd);
+	return 0;
+}
+
+static void
+rings_put(struct nvme_chan *c)
+{
+	if (c->bare != c->ring) {
+		nvme_ring_del_file(c->bare, c->bare_file);
+		nvme_ring_put(c->bare);
+	}
+	nvme_ring_del_file(c->ring, c->file);
+	nvme_ring_put(c->ring);
+}
+
+static int
 nvme_chan_open(struct be_dev *dev, struct gw_core *core, struct be_chan **chan)
 {
 	const struct nvme_dev *nd = dev->priv;
@@ -20,12 +52,11 @@ nvme_chan_open(struct be_dev *dev, struct gw_core *core, struct be_chan **chan)
 
 	if (!c)
 		return -ENOMEM;
-	rc = nvme_ring_get(core, nd->polled, &c->ring);
+	rc = rings_get(core, nd, c);
 	if (rc) {
 		free(c);
 		return rc;
 	}
-	c->file = nvme_ring_add_file(c->ring, nd->fd);
 	gw_list_init(&c->unmaps);
 	gw_hook_init(&c->hook, nvme_dsm_kick);
 	*chan = &c->chan;
@@ -38,8 +69,7 @@ nvme_chan_close(struct be_chan *chan)
 	struct nvme_chan *c = nvme_chan(chan);
 
 	gw_hook_disarm(&c->hook);
-	nvme_ring_del_file(c->ring, c->file);
-	nvme_ring_put(c->ring);
+	rings_put(c);
 	free(c);
 }
 

@@ -69,7 +69,9 @@ void
 nvme_cmd_send(struct nvme_cmd *cmd)
 {
 	const struct nvme_dev *nd = nvme_cmd_dev(cmd);
-	struct nvme_ring *r = cmd->chan->ring;
+	const struct nvme_chan *chan = cmd->chan;
+	struct nvme_ring *r = cmd->niov ? chan->ring : chan->bare;
+	int file = cmd->niov ? chan->file : chan->bare_file;
 	struct io_uring_sqe *sqe =
 	    nvme_ring_is_own(r) ? nvme_own_sqe(r, cmd) : gw_uring_sqe(r->core, &cmd->op);
 	int fixed = -1;
@@ -80,8 +82,8 @@ nvme_cmd_send(struct nvme_cmd *cmd)
 			fixed = gw_fixed_index(&r->piece, cmd->c.addr, cmd->c.data_len);
 	}
 	nvme_prep(sqe, &cmd->c, cmd->niov > 1, fixed);
-	if (cmd->chan->file >= 0) {
-		sqe->fd = cmd->chan->file;
+	if (file >= 0) {
+		sqe->fd = file;
 		sqe->flags = IOSQE_FIXED_FILE;
 	} else {
 		sqe->fd = nd->fd;

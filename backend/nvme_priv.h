@@ -232,7 +232,12 @@ _Static_assert(sizeof(struct nvme_io) <= sizeof(((struct be_io *)0)->priv), "no 
 struct nvme_chan {
 	struct be_chan chan;
 	struct nvme_ring *ring;
-	int file;              /* of the ring */
+	/*
+	 * For commands without data, which the kernel cannot poll for: 6.1 takes what is left in the
+	 * place of such a command's memory for it, and falls.
+	 */
+	struct nvme_ring *bare;
+	int file, bare_file;   /* of each ring */
 	struct gw_hook hook;   /* deallocations of this turn go in one command */
 	struct gw_list unmaps; /* be_io.node */
 };

@@ -158,6 +158,8 @@ def _(lab):
     lab.lun(2, 1, generic("large"), "nvme", "--blocksize", 4096, "--bsopts", "iopoll=1")
     disk = login(lab, 2)
     verify(disk, "8M")
+    # Flushes amid polled writes: they have no data that the kernel could poll for.
+    verify(disk, "8M", "--fsync=4")
     ini.logout(lab.iqn(2), lab.portal)
 
 
