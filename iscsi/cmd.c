@@ -362,16 +362,12 @@ announce(struct iscsi_conn *c, struct iscsi_task *t)
 	iscsi_task_await(t, true);
 }
 
+/* All that the command takes is in its PDU, and may stay where it is. */
 static bool
-in_place(const struct iscsi_conn *c, const struct iscsi_task *t)
+keep(struct iscsi_conn *c, struct iscsi_task *t)
 {
-	const struct iscsi_rxq *rx = &c->rx;
-	uint32_t align = t->cmd.dma_align > 1 ? t->cmd.dma_align : 1;
-
-	return !t->unsol && rx->len == t->want && rx->len == t->cmd.data_len &&
-	       rx->end - rx->at >= rx->len &&
-	       ((uintptr_t)(rx->chunk->data + rx->at) & (align - 1)) == 0 &&
-	       !gw_chunks_low(c->core);
+	return c->rx.len > 0 && !t->unsol && c->rx.len == t->want &&
+	       c->rx.len == t->cmd.data_len && c->wire->keep(c, t);
 }
 
 /*
@@ -388,11 +384,7 @@ place_data(struct iscsi_conn *c, struct iscsi_task *t)
 
 	if (t->want == 0 || (rx->len == 0 && !t->unsol))
 		return ISCSI_RX_OK;
-	if (rx->len > 0 && in_place(c, t)) {
-		t->chunk = rx->chunk;
-		gw_chunk_ref(t->chunk);
-		t->chunk_iov = (struct iovec){rx->chunk->data + rx->at, rx->len};
-	} else if (!get_buf(t, others ? 2 * c->ic->mem_max : c->ic->mem_max)) {
+	if (!keep(c, t) && !get_buf(t, others ? 2 * c->ic->mem_max : c->ic->mem_max)) {
 		if (!others)
 			return iscsi_rx_wait(c, over(t, c->ic->mem_max) ? ISCSI_STOP_MEM
 									: ISCSI_STOP_BUF);

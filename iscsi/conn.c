@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
@@ -36,24 +35,19 @@ peer_text(char *dst, size_t size, const struct sockaddr_storage *ss)
 	}
 }
 
-struct iscsi_conn *
-iscsi_conn_new(struct gw_core *home, int fd, const struct sockaddr_storage *peer,
-	       const struct sockaddr_storage *local)
+void
+iscsi_conn_init(struct iscsi_conn *c, struct gw_core *home, const struct iscsi_wire *wire,
+		const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
 {
-	struct iscsi_core *ic = home->slot[GW_SLOT_ISCSI];
-	struct iscsi_conn *c = iscsi_core_get(&ic->conn_mem);
-
-	if (!c)
-		return NULL;
 	memset(c, 0, sizeof(*c));
 	c->placed = true;
 	c->core = home;
-	c->fd = fd;
+	c->ic = home->slot[GW_SLOT_ISCSI];
+	c->wire = wire;
 	c->state = ISCSI_S1_FREE;
 	c->peer = *peer;
 	c->local = *local;
 	peer_text(c->peer_text, sizeof(c->peer_text), peer);
-	return c;
 }
 
 static void
@@ -156,7 +150,6 @@ iscsi_conn_start(struct iscsi_conn *c)
 {
 	const struct gw_model *m = gw_model_of(c->core);
 
-	c->ic = c->core->slot[GW_SLOT_ISCSI];
 	gw_list_init(&c->awaiting);
 	gw_list_init(&c->parked);
 	iscsi_r2t_init(c);
@@ -166,6 +159,7 @@ iscsi_conn_start(struct iscsi_conn *c)
 	gw_timer_init(&c->login_timer, login_late);
 	gw_timer_init(&c->tick, tick);
 	gw_hook_init(&c->close_hook, close_step);
+	iscsi_rx_init(c);
 	iscsi_tx_init(c);
 	gw_list_add_tail(&c->ic->conns, &c->node);
 	c->ic->nconn++;
@@ -173,7 +167,7 @@ iscsi_conn_start(struct iscsi_conn *c)
 	gw_stat_add(c->core->stats->conns_live, 1);
 	iscsi_conn_event(c, ISCSI_EV_ACCEPTED);
 	gw_timer_start(c->core, &c->login_timer, GW_MAX(m->login_timeout_ms, LOGIN_MS_MIN));
-	iscsi_rx_start(c);
+	c->wire->start(c);
 }
 
 void
@@ -212,10 +206,7 @@ iscsi_conn_end(struct iscsi_conn *c, const char *why)
 	gw_timer_stop(&c->login_timer);
 	gw_timer_stop(&c->tick);
 	c->rx.stop |= ISCSI_STOP_CLOSE;
-	if (c->rx.busy)
-		gw_cancel(c->core, &c->rx.op);
-	if (c->tx_busy)
-		gw_cancel(c->core, &c->tx_op);
+	c->wire->stop(c);
 	iscsi_conn_poke(c);
 }
 
@@ -263,16 +254,13 @@ iscsi_tasks_drop(struct iscsi_conn *c)
 		drop(t);
 }
 
-/* No operation is under way: memory and descriptor go, waiting commands are given up. */
+/* No operation is under way: the wire and all memory go, waiting commands are given up. */
 static void
 take_down(struct iscsi_conn *c)
 {
 	struct iscsi_task *cut = c->rx.task;
 
 	c->down = true;
-	gw_forget_fd(c->core, c->fd);
-	close(c->fd);
-	c->fd = -1;
 	gw_hook_disarm(&c->rx_hook);
 	gw_hook_disarm(&c->tx_hook);
 	gw_buf_unwait(&c->buf_waiter);
@@ -281,9 +269,7 @@ take_down(struct iscsi_conn *c)
 	/* The task of a PDU that is cut off may be on no list: refused, or aborted by another. */
 	if (cut)
 		drop(cut);
-	if (c->rx.chunk)
-		gw_chunk_put(c->rx.chunk);
-	c->rx.chunk = NULL;
+	c->wire->close(c);
 	gw_buf_put(c->core, &c->rx.sg);
 	iscsi_login_free(c);
 	if (c->logout)
@@ -311,8 +297,7 @@ conn_free(struct iscsi_conn *c)
 	ic->nconn--;
 	if (ic->nconn == 0)
 		gw_timer_stop(&ic->famine);
-	gw_pool_put(&ic->conn_mem, c);
-	gw_pool_trim(&ic->conn_mem);
+	c->wire->free(c);
 	gw_stat_add(ic->core->stats->conns_live, -1ull);
 }
 
@@ -322,7 +307,7 @@ close_step(struct gw_hook *h)
 	struct iscsi_conn *c = gw_container(h, struct iscsi_conn, close_hook);
 	struct iscsi_session *s = c->sess;
 
-	if (c->rx.busy || c->tx_busy)
+	if (c->wire->busy(c))
 		return;
 	if (!c->down)
 		take_down(c);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A TCP connection, its tasks and what it sends. Home: the core that it was placed on; no other
- * thread touches it after accept. RFC 7143 with ErrorRecoveryLevel 0 and one connection a session.
+ * A connection, its tasks and what it sends, whatever carries its PDUs (wire.h). Home: the core that
+ * it was placed on; no other thread touches it after accept. RFC 7143 with ErrorRecoveryLevel 0 and
+ * one connection a session.
  *
- * Receiving (tcp_rx.c): headers are parsed from the chunk, the handler of the opcode (ffp.c) says
- * where the data segment goes, and is called again when the whole PDU is in. Handlers return enum
- * iscsi_rx; whoever condemns the connection returns what conn_die() returned. Sending (tcp_tx.c):
- * entries wait on txq; once a turn as many PDUs as fit are laid out in a batch and leave in one
- * sendmsg.
+ * Receiving: the wire leaves a header in rx.head, the handler of the opcode (ffp.c) says where the
+ * data segment goes, and is called again when the whole PDU is in. Handlers return enum iscsi_rx;
+ * whoever condemns the connection returns what conn_die() returned. Sending: entries wait on txq;
+ * once a turn the wire sends as much of it as it can.
  */
 #ifndef ISCSI_CONN_H
 #define ISCSI_CONN_H
@@ -25,6 +25,7 @@
 #include "iscsi/params.h"
 #include "iscsi/pdu.h"
 #include "iscsi/sn.h"
+#include "iscsi/wire.h"
 
 #define ISCSI_RX_BUDGET    64         /* PDUs of one connection in one go */
 #define ISCSI_CTL_MAX      16         /* control PDUs that a connection may have under way */
@@ -128,12 +129,6 @@ struct iscsi_task {
 	struct gw_cmd cmd;
 };
 
-enum iscsi_rx_at {
-	ISCSI_AT_HEAD,
-	ISCSI_AT_BEGIN,
-	ISCSI_AT_DATA,
-	ISCSI_AT_TAIL
-};
 enum iscsi_sink {
 	ISCSI_SINK_DROP,
 	ISCSI_SINK_FLAT,
@@ -143,29 +138,18 @@ enum iscsi_sink {
 
 /* The PDU being received. */
 struct iscsi_rxq {
-	struct gw_op op;
-	struct gw_chunk *chunk;
-	uint32_t at, end;  /* bytes of the chunk not parsed yet */
-	bool busy, direct; /* an operation is under way; into a buffer */
-	bool running;      /* the parse loop is on the stack */
+	bool running; /* its handler, or the wire's parser, is on the stack */
 	uint8_t stop;
-	uint8_t state;       /* enum iscsi_rx_at */
-	uint8_t sink;        /* enum iscsi_sink */
-	uint8_t reject;      /* enum iscsi_reject: answer this when the PDU is in; 0: none */
-	bool ignore;         /* drop it without a word */
-	uint32_t have, need; /* bytes of head */
-	uint32_t len, left;  /* data segment */
-	uint32_t tail_have, tail_need;
-	uint32_t crc;
-	uint32_t off; /* TASK: where in the task's stream the segment begins */
+	uint8_t sink;   /* enum iscsi_sink */
+	uint8_t reject; /* enum iscsi_reject: answer this when the PDU is in; 0: none */
+	bool ignore;    /* drop it without a word */
+	uint32_t len;   /* of the data segment */
+	uint32_t off;   /* TASK: where in the task's stream the segment begins */
 	struct iscsi_task *task;
 	uint8_t *flat;
 	struct gw_sg sg; /* memory of flat when it is not the login's */
-	uint8_t tail[8];
 	uint8_t head[ISCSI_HEAD_MAX];
 };
-
-struct iscsi_batch;
 
 /* What a login in progress needs; from the core's bounded pool. */
 struct iscsi_login_work {
@@ -177,13 +161,13 @@ struct iscsi_login_work {
 struct iscsi_conn {
 	struct gw_core *core;
 	struct iscsi_core *ic;
+	const struct iscsi_wire *wire;
 	struct iscsi_session *sess; /* NULL before the login has been granted */
-	int fd;
 	uint8_t state; /* enum iscsi_cs */
 	bool full;     /* Full Feature Phase */
 	bool discovery;
 	bool hdig, ddig;
-	bool dying, down; /* condemned; its descriptor is closed */
+	bool dying, down; /* condemned; its wire is closed */
 	bool placed;      /* counts where connections are placed: not dying, not for discovery */
 	bool heard;       /* something came since the last tick */
 	uint32_t stat_sn;
@@ -191,14 +175,13 @@ struct iscsi_conn {
 	struct iscsi_params params;
 
 	struct iscsi_rxq rx;
-	struct gw_hook rx_hook; /* goes on with what is left in the chunk */
+	struct gw_hook rx_hook; /* receives on, after those who wait were looked at */
 
 	struct gw_list txq;
-	struct gw_op tx_op;
-	struct iscsi_batch *batch;
-	bool tx_busy, tx_hungry; /* hungry: waits for a batch */
+	bool tx_busy;   /* something is on its way that the peer has not taken yet */
+	bool tx_hungry; /* it waits for memory to send by */
 	struct gw_hook tx_hook;
-	uint64_t tx_stamp;
+	uint64_t tx_stamp; /* core->now when it began */
 
 	struct gw_list awaiting, parked, unasked;
 	uint32_t r2t_bytes; /* solicited and not yet here */
@@ -236,9 +219,9 @@ struct iscsi_slot {
 /* --- conn.c: life ------------------------------------------------------------------------------
  */
 
-/* Home core: a connection for fd; NULL without memory (fd stays the caller's). */
-struct iscsi_conn *iscsi_conn_new(struct gw_core *home, int fd, const struct sockaddr_storage *peer,
-				  const struct sockaddr_storage *local);
+/* Home core: fills a connection whose memory is the wire's. */
+void iscsi_conn_init(struct iscsi_conn *c, struct gw_core *home, const struct iscsi_wire *wire,
+		     const struct sockaddr_storage *peer, const struct sockaddr_storage *local);
 /* Home core: begins to serve. */
 void iscsi_conn_start(struct iscsi_conn *c);
 /* It is no load to reckon with any more: new connections are placed without regard to it. */
@@ -259,10 +242,22 @@ bool iscsi_conn_event(struct iscsi_conn *c, enum iscsi_ev ev);
 /* Gives up the tasks that wait for data, for memory or to be asked for data, and all memory of them. */
 void iscsi_tasks_drop(struct iscsi_conn *c);
 
-/* --- tcp_rx.c ----------------------------------------------------------------------------------
+/* --- rx.c: the PDU being received ----------------------------------------------------------------
  */
 
-void iscsi_rx_start(struct iscsi_conn *c);
+void iscsi_rx_init(struct iscsi_conn *c);
+/* Ready for the next PDU. */
+void iscsi_rx_reset(struct iscsi_conn *c);
+/* Longest data segment that this connection has been promised (13.12). */
+uint32_t iscsi_rx_dsl_max(const struct iscsi_conn *c);
+/* The header is in head and len: who handles it? Again after WAIT. */
+enum iscsi_rx iscsi_rx_begin(struct iscsi_conn *c);
+/* Its data is where it belongs. Nothing of the PDU is touched afterwards. */
+enum iscsi_rx iscsi_rx_end(struct iscsi_conn *c);
+/* Where byte `done` of the data segment goes, and how many fit there in one piece; NULL: nowhere. */
+uint8_t *iscsi_rx_data_at(struct iscsi_conn *c, uint32_t done, uint32_t *room);
+/* So many bytes have come from the peer. */
+void iscsi_rx_heard(struct iscsi_conn *c, uint32_t bytes);
 /* Sets a stop bit and returns ISCSI_RX_WAIT. */
 enum iscsi_rx iscsi_rx_wait(struct iscsi_conn *c, uint8_t why);
 /* Clears it and reads on, later in this turn. */
@@ -274,32 +269,21 @@ enum iscsi_rx iscsi_rx_to_buf(struct iscsi_conn *c);
 /* ... into the task's memory at offset off of its stream. */
 void iscsi_rx_to_task(struct iscsi_conn *c, struct iscsi_task *t, uint32_t off);
 
-/* --- tcp_tx.c ----------------------------------------------------------------------------------
+/* --- tx.c: what waits to be sent -----------------------------------------------------------------
  */
 
+void iscsi_tx_init(struct iscsi_conn *c);
 /* Appends to the send queue. */
 void iscsi_tx_queue(struct iscsi_conn *c, struct iscsi_tx *tx);
-/* Takes back what is not in a batch yet; true if it was queued. */
+/* Takes back what the wire has not taken yet; true if it was queued. */
 bool iscsi_tx_unqueue(struct iscsi_conn *c, struct iscsi_tx *tx);
-void iscsi_tx_init(struct iscsi_conn *c);
-/* Drops all that has not been sent; nothing is in flight. */
+/* For the wire: the peer has it, or never will. An entry may be the connection's last word. */
+void iscsi_tx_sent(struct iscsi_conn *c, struct iscsi_tx *tx);
+void iscsi_tx_drop(struct iscsi_tx *tx);
+/* Drops all that the wire has not taken. */
 void iscsi_tx_purge(struct iscsi_conn *c);
-size_t iscsi_batch_size(void);
-
-/* For the builders: room for one PDU with any data segment in this batch? */
-bool iscsi_batch_room(const struct iscsi_batch *b);
-/* 48 zeroed bytes for a header, in the batch. */
-uint8_t *iscsi_batch_head(struct iscsi_batch *b);
-/* Memory for a small data segment that lives as long as the batch, right after the header. */
-uint8_t *iscsi_batch_small(struct iscsi_batch *b, uint32_t len);
 /* Fills ExpCmdSN and MaxCmdSN. */
 void iscsi_tx_window(const struct iscsi_conn *c, uint8_t *bhs);
-/*
- * Completes a PDU: length, digests, padding. Data: len bytes at off of iov, or the small segment
- * (iov NULL).
- */
-void iscsi_batch_seal(struct iscsi_batch *b, uint8_t *bhs, const struct iovec *iov, uint32_t off,
-		      uint32_t len, bool hdig, bool ddig);
 
 /* --- control entries: reject.c and friends ------------------------------------------------------
  */
@@ -391,15 +375,9 @@ void iscsi_r2t_abort(struct iscsi_task *t);
 /* Nothing is solicited any more. */
 void iscsi_r2t_end(struct iscsi_task *t);
 struct iscsi_task *iscsi_r2t_find(struct iscsi_conn *c, uint32_t ttt);
-bool iscsi_r2t_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *t);
 
 /* xport->respond */
 void iscsi_respond(struct gw_cmd *cmd);
-/* Lays out Data-In and SCSI Response; true when all of the task is in batches. */
-bool iscsi_data_in_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *t);
-/* Status went with the last Data-In. */
-bool iscsi_data_in_collapsed(const struct iscsi_task *t);
-bool iscsi_response_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *t);
 /* The answer is laid out: the window opens by one, and the tag may come again. */
 void iscsi_task_answered(struct iscsi_task *t);
 

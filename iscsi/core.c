@@ -6,9 +6,8 @@
 #include <time.h>
 
 #include "gateway/core/usage.h"
-#include "iscsi/conn.h"
 #include "iscsi/session.h"
-#include "iscsi/tcp_xport.h"
+#include "iscsi/tcp_conn.h"
 
 #define TASKS_START       512
 #define TASKS_PER_SESSION 32
@@ -113,7 +112,6 @@ core_new(struct gw_core *core)
 	if (!ic)
 		return NULL;
 	ic->core = core;
-	ic->xport = &tcp_xport;
 	ic->mem_max = GW_MAX(gw_buf_total(core) / 4, (uint64_t)GW_XFER_MAX);
 	gw_list_init(&ic->conns);
 	gw_list_init(&ic->waiters);
@@ -123,7 +121,7 @@ core_new(struct gw_core *core)
 	    gw_pool_init(&ic->ctls, sizeof(struct iscsi_ctl), CTLS_START) ||
 	    gw_pool_init(&ic->batches, iscsi_batch_size(), BATCHES_START) ||
 	    gw_pool_init(&ic->logins, sizeof(struct iscsi_login_work), ISCSI_LOGINS) ||
-	    gw_pool_init(&ic->conn_mem, sizeof(struct iscsi_conn), GROW_MIN) ||
+	    gw_pool_init(&ic->conn_mem, sizeof(struct tcp_conn), GROW_MIN) ||
 	    gw_pool_init(&ic->sess_mem, sizeof(struct iscsi_session), GROW_MIN)) {
 		core_free(ic);
 		return NULL;

@@ -3,7 +3,6 @@
 #ifndef ISCSI_CORE_H
 #define ISCSI_CORE_H
 
-#include "gateway/api/xport.h"
 #include "gateway/base/pool.h"
 #include "gateway/core/core.h"
 #include "gateway/core/timer.h"
@@ -28,7 +27,6 @@ uint32_t iscsi_conns(void);
 
 struct iscsi_core {
 	struct gw_core *core;
-	const struct gw_xport_ops *xport;
 	struct gw_pool tasks, ctls, batches, logins;
 	struct gw_pool conn_mem, sess_mem; /* grow when they are empty */
 	struct gw_list conns;   /* all */

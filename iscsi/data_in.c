@@ -4,8 +4,8 @@
  * MaxRecvDataSegmentLength and sequences of MaxBurstLength. GOOD status rides in the last one
  * (11.7.3).
  */
-#include "iscsi/conn.h"
 #include "iscsi/session.h"
+#include "iscsi/tcp_conn.h"
 
 bool
 iscsi_data_in_collapsed(const struct iscsi_task *t)

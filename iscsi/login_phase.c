@@ -143,7 +143,7 @@ open_nexus(struct iscsi_conn *c, uint16_t tsih)
 	if (!gw_acl_admits(t, l->initiator, (const struct sockaddr *)&c->peer))
 		return ISCSI_LOGIN_FORBIDDEN;
 	n->core = c->core;
-	n->xport = c->ic->xport;
+	n->xport = c->wire->xport;
 	n->target = t;
 	gw_str_copy(n->initiator, sizeof(n->initiator), l->initiator);
 	gw_str_copy(n->alias, sizeof(n->alias), l->alias);

@@ -8,8 +8,8 @@
  * of those that don't. Where the data comes slowly that matters little and the way may be long, so
  * there the window grows.
  */
-#include "iscsi/conn.h"
 #include "iscsi/session.h"
+#include "iscsi/tcp_conn.h"
 
 #define TTT_SN     0xffffu
 #define WINDOW_MIN (1u << 20)

@@ -3,8 +3,8 @@
  */
 #include <string.h>
 
-#include "iscsi/conn.h"
 #include "iscsi/session.h"
+#include "iscsi/tcp_conn.h"
 
 /*
  * Aborted: data that was announced or asked for may still come and is swallowed; R2Ts that are not

@@ -14,7 +14,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/core/timer.h"
-#include "iscsi/conn.h"
+#include "iscsi/tcp_conn.h"
 #include "iscsi/tcp_xport.h"
 
 #define BACKLOG       1024
@@ -86,7 +86,7 @@ conn_for(struct gw_core *home, int fd)
 	    getsockname(fd, (struct sockaddr *)&local, &m))
 		return NULL;
 	socket_options(fd);
-	return iscsi_conn_new(home, fd, &peer, &local);
+	return tcp_conn_new(home, fd, &peer, &local);
 }
 
 /* A descriptor on its way to its core, where the connection's memory is to be. */

@@ -2,15 +2,14 @@
 /*
  * PDUs to bytes: at the end of a turn all that waits is laid out in a batch, headers and digests in
  * its arena, data where it lies, and leaves in one sendmsg. One batch of a connection is under way
- * at a time; what answers meanwhile, waits for the next. What a peer does not read holds back what
- * we read from it: responses are bounded by the command window, control PDUs by ISCSI_CTL_MAX.
+ * at a time; what answers meanwhile, waits for the next.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "gateway/base/crc32c.h"
-#include "iscsi/conn.h"
 #include "iscsi/session.h"
+#include "iscsi/tcp_conn.h"
 
 #define BATCH_PDUS  128
 #define BATCH_IOV   320
@@ -73,13 +72,6 @@ iscsi_batch_small(struct iscsi_batch *b, uint32_t len)
 	b->small = len;
 	/* The header digest comes first; seal() knows by then whether there is one. */
 	return b->arena + b->used + ISCSI_DIGEST_LEN;
-}
-
-void
-iscsi_tx_window(const struct iscsi_conn *c, uint8_t *bhs)
-{
-	gw_put_be32(bhs + ISCSI_AT_EXPCMDSN, c->win.exp_cmdsn);
-	gw_put_be32(bhs + ISCSI_AT_MAXCMDSN, c->win.max_cmdsn);
 }
 
 static uint32_t
@@ -198,25 +190,26 @@ batch_fill(struct iscsi_conn *c, struct iscsi_batch *b)
 }
 
 static void
-send_rest(struct iscsi_conn *c)
+send_rest(struct tcp_conn *tc)
 {
-	struct iscsi_batch *b = c->batch;
+	struct iscsi_conn *c = &tc->conn;
+	struct iscsi_batch *b = tc->batch;
 
 	memset(&b->msg, 0, sizeof(b->msg));
 	b->msg.msg_iov = b->iov + b->first;
 	b->msg.msg_iovlen = b->niov - b->first;
 	c->tx_busy = true;
 	c->tx_stamp = c->core->now;
-	gw_sendmsg(c->core, &c->tx_op, c->fd, &b->msg);
+	gw_sendmsg(c->core, &tc->tx_op, tc->fd, &b->msg);
 }
 
-static void
-flush(struct gw_hook *h)
+void
+tcp_tx_send(struct iscsi_conn *c)
 {
-	struct iscsi_conn *c = gw_container(h, struct iscsi_conn, tx_hook);
+	struct tcp_conn *tc = tcp_conn_of(c);
 	struct iscsi_batch *b;
 
-	if (c->dying || c->tx_busy || c->batch || gw_list_empty(&c->txq))
+	if (tc->batch)
 		return;
 	b = gw_pool_get(&c->ic->batches);
 	if (!b) {
@@ -228,44 +221,25 @@ flush(struct gw_hook *h)
 	gw_list_init(&b->done);
 	b->niov = b->npdu = b->used = b->first = b->small = 0;
 	b->bytes = 0;
-	c->batch = b;
+	tc->batch = b;
 	batch_fill(c, b);
 	if (b->npdu == 0) {
-		c->batch = NULL;
+		tc->batch = NULL;
 		gw_pool_put(&c->ic->batches, b);
 		return;
 	}
-	send_rest(c);
-}
-
-/* False if the entry was the connection's last word. */
-static void
-entry_sent(struct iscsi_conn *c, struct iscsi_tx *tx)
-{
-	struct iscsi_ctl *ctl;
-
-	gw_list_del(&tx->node);
-	tx->queued = false;
-	if (tx->kind != ISCSI_TX_CTL) {
-		iscsi_task_settle(gw_container(tx, struct iscsi_task, tx));
-		return;
-	}
-	ctl = gw_container(tx, struct iscsi_ctl, tx);
-	if (ctl->logout)
-		(void)iscsi_conn_event(c, ISCSI_EV_LOGOUT_SENT);
-	if (ctl->close)
-		iscsi_conn_end(c, ctl->logout ? "logged out" : c->why ? c->why : "refused");
-	iscsi_ctl_put(ctl);
+	send_rest(tc);
 }
 
 static void
-batch_done(struct iscsi_conn *c)
+batch_done(struct tcp_conn *tc)
 {
-	struct iscsi_batch *b = c->batch;
+	struct iscsi_conn *c = &tc->conn;
+	struct iscsi_batch *b = tc->batch;
 
-	c->batch = NULL;
+	tc->batch = NULL;
 	gw_list_each_safe (tx, &b->done, struct iscsi_tx, node)
-		entry_sent(c, tx);
+		iscsi_tx_sent(c, tx);
 	gw_pool_put(&c->ic->batches, b);
 	iscsi_core_wake(c->ic);
 }
@@ -285,11 +259,11 @@ batch_advance(struct iscsi_batch *b, uint64_t n)
 
 /* Memory that a backend has lent is gone: it is told, so that the next read finds out what it is. */
 static void
-blame(struct iscsi_conn *c)
+blame(struct tcp_conn *tc)
 {
-	struct iscsi_tx *part = gw_list_first(&c->txq, struct iscsi_tx, node);
+	struct iscsi_tx *part = gw_list_first(&tc->conn.txq, struct iscsi_tx, node);
 
-	gw_list_each (tx, &c->batch->done, struct iscsi_tx, node)
+	gw_list_each (tx, &tc->batch->done, struct iscsi_tx, node)
 		if (tx->kind == ISCSI_TX_RSP)
 			gw_container(tx, struct iscsi_task, tx)->cmd.io.st = BE_EMEDIUM;
 	if (part && part->kind == ISCSI_TX_RSP)
@@ -299,7 +273,8 @@ blame(struct iscsi_conn *c)
 static void
 sent(struct gw_op *op, int res)
 {
-	struct iscsi_conn *c = gw_container(op, struct iscsi_conn, tx_op);
+	struct tcp_conn *tc = gw_container(op, struct tcp_conn, tx_op);
+	struct iscsi_conn *c = &tc->conn;
 
 	c->tx_busy = false;
 	if (c->dying) {
@@ -308,7 +283,7 @@ sent(struct gw_op *op, int res)
 	}
 	if (res <= 0) {
 		if (res == -EFAULT)
-			blame(c);
+			blame(tc);
 		iscsi_conn_end(c, "the transport failed");
 		return;
 	}
@@ -316,64 +291,31 @@ sent(struct gw_op *op, int res)
 	gw_stat_add(c->core->stats->tx_bytes, (uint32_t)res);
 	if (c->sess)
 		gw_stat_add(c->sess->nexus.stats.tx_bytes, (uint32_t)res);
-	if (!batch_advance(c->batch, (uint64_t)res)) {
-		send_rest(c);
+	if (!batch_advance(tc->batch, (uint64_t)res)) {
+		send_rest(tc);
 		return;
 	}
-	batch_done(c);
+	batch_done(tc);
 	if (!c->dying && !gw_list_empty(&c->txq))
 		gw_at_flush(c->core, &c->tx_hook);
 }
 
 void
-iscsi_tx_init(struct iscsi_conn *c)
+tcp_tx_start(struct tcp_conn *tc)
 {
-	gw_list_init(&c->txq);
-	gw_hook_init(&c->tx_hook, flush);
-	c->tx_op.done = sent;
+	tc->tx_op.done = sent;
 }
 
 void
-iscsi_tx_queue(struct iscsi_conn *c, struct iscsi_tx *tx)
+tcp_tx_close(struct tcp_conn *tc)
 {
-	tx->queued = true;
-	gw_list_add_tail(&c->txq, &tx->node);
-	if (!c->batch && !c->dying)
-		gw_at_flush(c->core, &c->tx_hook);
-}
+	struct iscsi_batch *b = tc->batch;
 
-bool
-iscsi_tx_unqueue(struct iscsi_conn *c, struct iscsi_tx *tx)
-{
-	(void)c;
-	if (!tx->queued)
-		return false;
-	gw_list_del(&tx->node);
-	tx->queued = false;
-	return true;
-}
-
-static void
-entry_drop(struct iscsi_tx *tx)
-{
-	gw_list_del(&tx->node);
-	tx->queued = false;
-	if (tx->kind == ISCSI_TX_CTL)
-		iscsi_ctl_put(gw_container(tx, struct iscsi_ctl, tx));
-	else
-		iscsi_task_settle(gw_container(tx, struct iscsi_task, tx));
-}
-
-void
-iscsi_tx_purge(struct iscsi_conn *c)
-{
-	if (c->batch) {
-		gw_list_each_safe (tx, &c->batch->done, struct iscsi_tx, node)
-			entry_drop(tx);
-		gw_pool_put(&c->ic->batches, c->batch);
-		c->batch = NULL;
-		iscsi_core_wake(c->ic);
-	}
-	gw_list_each_safe (tx, &c->txq, struct iscsi_tx, node)
-		entry_drop(tx);
+	if (!b)
+		return;
+	tc->batch = NULL;
+	gw_list_each_safe (tx, &b->done, struct iscsi_tx, node)
+		iscsi_tx_drop(tx);
+	gw_pool_put(&tc->conn.ic->batches, b);
+	iscsi_core_wake(tc->conn.ic);
 }

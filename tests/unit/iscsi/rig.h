@@ -24,6 +24,7 @@
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
 #include "iscsi/core.h"
+#include "iscsi/tcp_conn.h"
 #include "iscsi/tcp_xport.h"
 
 #pragma GCC diagnostic ignored "-Wunused-function"
@@ -920,7 +921,7 @@ rig_connect(void)
 	free(rig.end[i].out);
 	memset(&rig.end[i], 0, sizeof(rig.end[i]));
 	rig.end[i].used = true;
-	c = iscsi_conn_new(gw_place(), RIG_FD0 + i, &none, &none);
+	c = tcp_conn_new(gw_place(), RIG_FD0 + i, &none, &none);
 	iscsi_conn_start(c);
 	return i;
 }
