@@ -50,7 +50,7 @@ ALLCFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=und
 LDFLAGS	+= -fsanitize=$(SAN)
 endif
 
-GATEWAY_LIBS := gateway/control gateway/model gateway/scsi iscsi backend gateway/core gateway/base
+GATEWAY_LIBS := gateway/control gateway/model gateway/scsi iser iscsi backend gateway/core gateway/base
 MGMT_LIBS    := mgmt gateway/base
 PROGRAMS     := $(if $(wildcard gateway/main.c),lichgated) \
 		$(if $(wildcard mgmt/mgmtd.c),lichgate-mgmtd) \
