@@ -119,7 +119,7 @@ core_new(struct gw_core *core)
 	iscsi_famine_init(ic);
 	if (gw_pool_init(&ic->tasks, sizeof(struct iscsi_task), TASKS_START) ||
 	    gw_pool_init(&ic->ctls, sizeof(struct iscsi_ctl), CTLS_START) ||
-	    gw_pool_init(&ic->batches, iscsi_batch_size(), BATCHES_START) ||
+	    gw_pool_init(&ic->batches, tcp_batch_size(), BATCHES_START) ||
 	    gw_pool_init(&ic->logins, sizeof(struct iscsi_login_work), ISCSI_LOGINS) ||
 	    gw_pool_init(&ic->conn_mem, sizeof(struct tcp_conn), GROW_MIN) ||
 	    gw_pool_init(&ic->sess_mem, sizeof(struct iscsi_session), GROW_MIN)) {

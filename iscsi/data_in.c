@@ -28,9 +28,9 @@ put_status(struct iscsi_conn *c, struct iscsi_task *t, uint8_t *bhs)
 }
 
 static void
-one(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *t, uint32_t len)
+one(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_task *t, uint32_t len)
 {
-	uint8_t *bhs = iscsi_batch_head(b);
+	uint8_t *bhs = tcp_batch_head(b);
 	uint32_t end = t->sent + len;
 
 	bhs[ISCSI_AT_OPCODE] = ISCSI_OP_DATA_IN;
@@ -43,19 +43,19 @@ one(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *t, uint32_t 
 	iscsi_tx_window(c, bhs);
 	gw_put_be32(bhs + ISCSI_AT_DATASN, t->in_sn++);
 	gw_put_be32(bhs + ISCSI_AT_BUFOFF, t->sent);
-	iscsi_batch_seal(b, bhs, t->cmd.iov, t->sent, len, c->hdig, c->ddig);
+	tcp_batch_seal(b, bhs, t->cmd.iov, t->sent, len, c->hdig, c->ddig);
 	t->sent = end;
 	gw_stat_add(c->sess->nexus.stats.datain_pdus, 1);
 }
 
 bool
-iscsi_data_in_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *t)
+iscsi_data_in_build(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_task *t)
 {
 	while (t->sent < t->send_len) {
 		uint32_t burst = c->params.max_burst - t->sent % c->params.max_burst;
 		uint32_t len = GW_MIN(burst, t->send_len - t->sent);
 
-		if (!iscsi_batch_room(b))
+		if (!tcp_batch_room(b))
 			return false;
 		one(c, b, t, GW_MIN(len, c->params.max_xmit_dsl));
 	}

@@ -220,15 +220,15 @@ iscsi_r2t_end(struct iscsi_task *t)
 }
 
 bool
-iscsi_r2t_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *t)
+iscsi_r2t_build(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_task *t)
 {
 	while (t->r2t_sent < t->r2t_due) {
 		uint32_t off = r2t_off(t, t->r2t_sent);
 		uint8_t *bhs;
 
-		if (!iscsi_batch_room(b))
+		if (!tcp_batch_room(b))
 			return false;
-		bhs = iscsi_batch_head(b);
+		bhs = tcp_batch_head(b);
 		bhs[ISCSI_AT_OPCODE] = ISCSI_OP_R2T;
 		bhs[ISCSI_AT_FLAGS] = ISCSI_FLAG_F;
 		gw_lun_encode(t->cmd.lun, bhs + ISCSI_AT_LUN);
@@ -239,7 +239,7 @@ iscsi_r2t_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *
 		gw_put_be32(bhs + ISCSI_AT_DATASN, t->r2t_sent);
 		gw_put_be32(bhs + ISCSI_AT_BUFOFF, off);
 		gw_put_be32(bhs + ISCSI_AT_DDTL, r2t_off(t, t->r2t_sent + 1) - off);
-		iscsi_batch_seal(b, bhs, NULL, 0, 0, c->hdig, false);
+		tcp_batch_seal(b, bhs, NULL, 0, 0, c->hdig, false);
 		t->r2t_sent++;
 	}
 	return true;

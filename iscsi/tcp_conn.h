@@ -30,14 +30,14 @@ struct tcp_stream {
 	uint8_t tail[8];
 };
 
-struct iscsi_batch;
+struct tcp_batch;
 
 struct tcp_conn {
 	struct iscsi_conn conn;
 	int fd;
 	struct tcp_stream in;
 	struct gw_op tx_op;
-	struct iscsi_batch *batch; /* on its way */
+	struct tcp_batch *batch; /* on its way */
 };
 
 static inline struct tcp_conn *
@@ -64,26 +64,26 @@ void tcp_rx_close(struct tcp_conn *tc);
 void tcp_tx_start(struct tcp_conn *tc);
 void tcp_tx_send(struct iscsi_conn *c);
 void tcp_tx_close(struct tcp_conn *tc);
-size_t iscsi_batch_size(void);
+size_t tcp_batch_size(void);
 
 /* For the builders: room for one PDU with any data segment in this batch? */
-bool iscsi_batch_room(const struct iscsi_batch *b);
+bool tcp_batch_room(const struct tcp_batch *b);
 /* 48 zeroed bytes for a header, in the batch. */
-uint8_t *iscsi_batch_head(struct iscsi_batch *b);
+uint8_t *tcp_batch_head(struct tcp_batch *b);
 /* Memory for a small data segment that lives as long as the batch, right after the header. */
-uint8_t *iscsi_batch_small(struct iscsi_batch *b, uint32_t len);
+uint8_t *tcp_batch_small(struct tcp_batch *b, uint32_t len);
 /*
  * Completes a PDU: length, digests, padding. Data: len bytes at off of iov, or the small segment
  * (iov NULL).
  */
-void iscsi_batch_seal(struct iscsi_batch *b, uint8_t *bhs, const struct iovec *iov, uint32_t off,
+void tcp_batch_seal(struct tcp_batch *b, uint8_t *bhs, const struct iovec *iov, uint32_t off,
 		      uint32_t len, bool hdig, bool ddig);
 
 /* The builders, each in the file of its PDU: true when all of the task is in batches. */
-bool iscsi_r2t_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *t);
-bool iscsi_data_in_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *t);
+bool iscsi_r2t_build(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_task *t);
+bool iscsi_data_in_build(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_task *t);
 /* Status went with the last Data-In. */
 bool iscsi_data_in_collapsed(const struct iscsi_task *t);
-bool iscsi_response_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_task *t);
+bool iscsi_response_build(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_task *t);
 
 #endif

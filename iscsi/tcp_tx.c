@@ -18,7 +18,7 @@
 /* Header, header digest, sense data segment, padding, data digest. */
 #define PDU_ARENA (ISCSI_BHS_LEN + ISCSI_DIGEST_LEN + 2 + GW_SENSE_MAX + 3 + ISCSI_DIGEST_LEN)
 
-struct iscsi_batch {
+struct tcp_batch {
 	struct gw_list done; /* entries that end in this batch */
 	struct msghdr msg;
 	uint32_t niov, npdu, used, first;
@@ -29,20 +29,20 @@ struct iscsi_batch {
 };
 
 size_t
-iscsi_batch_size(void)
+tcp_batch_size(void)
 {
-	return sizeof(struct iscsi_batch);
+	return sizeof(struct tcp_batch);
 }
 
 bool
-iscsi_batch_room(const struct iscsi_batch *b)
+tcp_batch_room(const struct tcp_batch *b)
 {
 	return b->npdu < BATCH_PDUS && b->niov + GW_SG_MAX + 3 <= BATCH_IOV &&
 	       b->used + PDU_ARENA <= BATCH_ARENA && b->bytes < BATCH_BYTES;
 }
 
 static void
-batch_put(struct iscsi_batch *b, void *p, uint32_t len)
+batch_put(struct tcp_batch *b, void *p, uint32_t len)
 {
 	struct iovec *last = b->niov > 0 ? &b->iov[b->niov - 1] : NULL;
 
@@ -55,7 +55,7 @@ batch_put(struct iscsi_batch *b, void *p, uint32_t len)
 }
 
 uint8_t *
-iscsi_batch_head(struct iscsi_batch *b)
+tcp_batch_head(struct tcp_batch *b)
 {
 	uint8_t *bhs = b->arena + b->used;
 
@@ -67,7 +67,7 @@ iscsi_batch_head(struct iscsi_batch *b)
 }
 
 uint8_t *
-iscsi_batch_small(struct iscsi_batch *b, uint32_t len)
+tcp_batch_small(struct tcp_batch *b, uint32_t len)
 {
 	b->small = len;
 	/* The header digest comes first; seal() knows by then whether there is one. */
@@ -75,7 +75,7 @@ iscsi_batch_small(struct iscsi_batch *b, uint32_t len)
 }
 
 static uint32_t
-put_data(struct iscsi_batch *b, const struct iovec *iov, uint32_t off, uint32_t len, bool ddig)
+put_data(struct tcp_batch *b, const struct iovec *iov, uint32_t off, uint32_t len, bool ddig)
 {
 	uint32_t crc = GW_CRC32C_INIT;
 
@@ -96,7 +96,7 @@ put_data(struct iscsi_batch *b, const struct iovec *iov, uint32_t off, uint32_t 
 }
 
 void
-iscsi_batch_seal(struct iscsi_batch *b, uint8_t *bhs, const struct iovec *iov, uint32_t off,
+tcp_batch_seal(struct tcp_batch *b, uint8_t *bhs, const struct iovec *iov, uint32_t off,
 		 uint32_t len, bool hdig, bool ddig)
 {
 	uint32_t crc = GW_CRC32C_INIT, pad = iscsi_pad(len), small = b->small;
@@ -138,16 +138,16 @@ iscsi_batch_seal(struct iscsi_batch *b, uint8_t *bhs, const struct iovec *iov, u
 }
 
 static bool
-ctl_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_ctl *ctl)
+ctl_build(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_ctl *ctl)
 {
 	uint8_t *bhs;
 	struct iovec one = {ctl->small, ctl->len};
 
-	if (!iscsi_batch_room(b))
+	if (!tcp_batch_room(b))
 		return false;
 	if (ctl->sg.n)
 		one.iov_base = (uint8_t *)ctl->sg.iov[0].iov_base + ctl->at;
-	bhs = iscsi_batch_head(b);
+	bhs = tcp_batch_head(b);
 	memcpy(bhs, ctl->bhs, ISCSI_BHS_LEN);
 	if (!ctl->raw) {
 		gw_put_be32(bhs + ISCSI_AT_STATSN, c->stat_sn);
@@ -155,12 +155,12 @@ ctl_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_ctl *ctl)
 		if (ctl->status)
 			c->stat_sn++;
 	}
-	iscsi_batch_seal(b, bhs, &one, 0, ctl->len, !ctl->raw && c->hdig, !ctl->raw && c->ddig);
+	tcp_batch_seal(b, bhs, &one, 0, ctl->len, !ctl->raw && c->hdig, !ctl->raw && c->ddig);
 	return true;
 }
 
 static bool
-entry_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_tx *tx)
+entry_build(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_tx *tx)
 {
 	switch (tx->kind) {
 	case ISCSI_TX_CTL:
@@ -174,7 +174,7 @@ entry_build(struct iscsi_conn *c, struct iscsi_batch *b, struct iscsi_tx *tx)
 }
 
 static void
-batch_fill(struct iscsi_conn *c, struct iscsi_batch *b)
+batch_fill(struct iscsi_conn *c, struct tcp_batch *b)
 {
 	for (;;) {
 		struct iscsi_tx *tx = gw_list_first(&c->txq, struct iscsi_tx, node);
@@ -193,7 +193,7 @@ static void
 send_rest(struct tcp_conn *tc)
 {
 	struct iscsi_conn *c = &tc->conn;
-	struct iscsi_batch *b = tc->batch;
+	struct tcp_batch *b = tc->batch;
 
 	memset(&b->msg, 0, sizeof(b->msg));
 	b->msg.msg_iov = b->iov + b->first;
@@ -207,7 +207,7 @@ void
 tcp_tx_send(struct iscsi_conn *c)
 {
 	struct tcp_conn *tc = tcp_conn_of(c);
-	struct iscsi_batch *b;
+	struct tcp_batch *b;
 
 	if (tc->batch)
 		return;
@@ -235,7 +235,7 @@ static void
 batch_done(struct tcp_conn *tc)
 {
 	struct iscsi_conn *c = &tc->conn;
-	struct iscsi_batch *b = tc->batch;
+	struct tcp_batch *b = tc->batch;
 
 	tc->batch = NULL;
 	gw_list_each_safe (tx, &b->done, struct iscsi_tx, node)
@@ -246,7 +246,7 @@ batch_done(struct tcp_conn *tc)
 
 /* True when all of the batch has gone. */
 static bool
-batch_advance(struct iscsi_batch *b, uint64_t n)
+batch_advance(struct tcp_batch *b, uint64_t n)
 {
 	while (b->first < b->niov && n >= b->iov[b->first].iov_len)
 		n -= b->iov[b->first++].iov_len;
@@ -309,7 +309,7 @@ tcp_tx_start(struct tcp_conn *tc)
 void
 tcp_tx_close(struct tcp_conn *tc)
 {
-	struct iscsi_batch *b = tc->batch;
+	struct tcp_batch *b = tc->batch;
 
 	if (!b)
 		return;
