@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
-#include <string.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
@@ -39,7 +38,6 @@ void
 iscsi_conn_init(struct iscsi_conn *c, struct gw_core *home, const struct iscsi_wire *wire,
 		const struct sockaddr_storage *peer, const struct sockaddr_storage *local)
 {
-	memset(c, 0, sizeof(*c));
 	c->placed = true;
 	c->core = home;
 	c->ic = home->slot[GW_SLOT_ISCSI];

@@ -219,7 +219,7 @@ struct iscsi_slot {
 /* --- conn.c: life ------------------------------------------------------------------------------
  */
 
-/* Home core: fills a connection whose memory is the wire's. */
+/* Home core: fills a connection, whose memory is the wire's and zeroed. */
 void iscsi_conn_init(struct iscsi_conn *c, struct gw_core *home, const struct iscsi_wire *wire,
 		     const struct sockaddr_storage *peer, const struct sockaddr_storage *local);
 /* Home core: begins to serve. */
@@ -277,8 +277,9 @@ void iscsi_tx_init(struct iscsi_conn *c);
 void iscsi_tx_queue(struct iscsi_conn *c, struct iscsi_tx *tx);
 /* Takes back what the wire has not taken yet; true if it was queued. */
 bool iscsi_tx_unqueue(struct iscsi_conn *c, struct iscsi_tx *tx);
-/* For the wire: the peer has it, or never will. An entry may be the connection's last word. */
+/* For the wire: the peer has an entry that was taken. */
 void iscsi_tx_sent(struct iscsi_conn *c, struct iscsi_tx *tx);
+/* ... or never will: it goes back to its owner. */
 void iscsi_tx_drop(struct iscsi_tx *tx);
 /* Drops all that the wire has not taken. */
 void iscsi_tx_purge(struct iscsi_conn *c);

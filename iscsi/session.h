@@ -70,7 +70,7 @@ iscsi_session_of(struct gw_nexus *n)
 	return gw_container(n, struct iscsi_session, nexus);
 }
 
-/* Own core: what was negotiated; valid as long as the nexus, only for nexuses of this transport. */
+/* Own core: what was negotiated; NULL if its connection has gone. */
 const struct iscsi_params *iscsi_session_params(const struct gw_nexus *n);
 
 #endif

@@ -32,23 +32,22 @@ iscsi_tx_unqueue(struct iscsi_conn *c, struct iscsi_tx *tx)
 	return true;
 }
 
-void
-iscsi_tx_sent(struct iscsi_conn *c, struct iscsi_tx *tx)
+/* It may be the connection's last word. */
+static void
+ctl_sent(struct iscsi_conn *c, const struct iscsi_ctl *ctl)
 {
-	struct iscsi_ctl *ctl;
-
-	gw_list_del(&tx->node);
-	tx->queued = false;
-	if (tx->kind != ISCSI_TX_CTL) {
-		iscsi_task_settle(gw_container(tx, struct iscsi_task, tx));
-		return;
-	}
-	ctl = gw_container(tx, struct iscsi_ctl, tx);
 	if (ctl->logout)
 		(void)iscsi_conn_event(c, ISCSI_EV_LOGOUT_SENT);
 	if (ctl->close)
 		iscsi_conn_end(c, ctl->logout ? "logged out" : c->why ? c->why : "refused");
-	iscsi_ctl_put(ctl);
+}
+
+void
+iscsi_tx_sent(struct iscsi_conn *c, struct iscsi_tx *tx)
+{
+	if (tx->kind == ISCSI_TX_CTL)
+		ctl_sent(c, gw_container(tx, struct iscsi_ctl, tx));
+	iscsi_tx_drop(tx);
 }
 
 void
