@@ -23,25 +23,10 @@
 int
 nvme_own_setup(struct io_uring *ring, unsigned entries, bool polled)
 {
-	/* As the core's own ring: completions run when they are asked for, on the core's thread. */
-	static const unsigned wishes[] = {
-	    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-	    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-	    0,
-	};
-	const unsigned always = IORING_SETUP_SQE128 | IORING_SETUP_CQE32 | IORING_SETUP_CQSIZE |
-				(polled ? IORING_SETUP_IOPOLL : 0);
 	struct io_uring_params p;
-	unsigned i = 0;
-	int rc;
 
-	do {
-		memset(&p, 0, sizeof(p));
-		p.flags = always | wishes[i];
-		p.cq_entries = GW_MAX(entries, (unsigned)NVME_COMMANDS) * 2;
-		rc = io_uring_queue_init_params(entries, ring, &p);
-	} while (rc == -EINVAL && ++i < GW_ARRAY_LEN(wishes));
-	return rc;
+	return gw_uring_setup(ring, entries, GW_MAX(entries, (unsigned)NVME_COMMANDS) * 2,
+			      polled ? IORING_SETUP_IOPOLL : 0, &p);
 }
 
 static void
@@ -109,7 +94,7 @@ nvme_own_sqe(struct nvme_ring *r, struct nvme_cmd *cmd)
 
 	while (GW_UNLIKELY(!(sqe = io_uring_get_sqe(&r->own))))
 		enter(r);
-	memset(sqe, 0, NVME_SQE_SIZE);
+	memset(sqe, 0, GW_URING_SQE_SIZE);
 	sqe->user_data = (uintptr_t)cmd;
 	r->inflight++;
 	gw_at_kick(r->core, &r->hook);

@@ -136,8 +136,6 @@ void nvme_ring_free(struct nvme_ring *r);
 
 /* --- nvme_own.c: a ring beside the core's own --- */
 
-#define NVME_SQE_SIZE 128 /* IORING_SETUP_SQE128 */
-
 int nvme_own_setup(struct io_uring *ring, unsigned entries, bool polled);
 int nvme_own_open(struct nvme_ring *r);
 void nvme_own_close(struct nvme_ring *r);

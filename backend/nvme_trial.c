@@ -59,7 +59,7 @@ read_block(struct io_uring *ring, const struct nvme_dev *nd, uint8_t *mem, int f
 	struct io_uring_cqe *cqe;
 	int rc;
 
-	memset(sqe, 0, NVME_SQE_SIZE);
+	memset(sqe, 0, GW_URING_SQE_SIZE);
 	nvme_prep(sqe, &c, false, fixed);
 	sqe->fd = nd->fd;
 	rc = io_uring_submit(ring);

@@ -22,6 +22,7 @@
 
 struct gw_chunk;
 struct io_uring;
+struct io_uring_params;
 struct io_uring_sqe;
 
 struct gw_op {
@@ -109,7 +110,15 @@ void gw_poll(struct gw_core *core, struct gw_op *op, int fd, unsigned events);
 #define GW_URING_FILES	     512
 #define GW_URING_BUFFERS     16
 #define GW_URING_BUFFERS_MAX 16384 /* IORING_MAX_REG_BUFFERS of Linux */
+#define GW_URING_SQE_SIZE    128
 struct io_uring *gw_uring(struct gw_core *core);
+/*
+ * Makes a ring of the same kind, for who needs one beside it: large entries, and completions that run
+ * when they are asked for, on the thread that uses it, if the kernel can. more: other IORING_SETUP_*;
+ * *p: what came of it. 0 or -errno. Any thread.
+ */
+int gw_uring_setup(struct io_uring *ring, unsigned sq, unsigned cq, unsigned more,
+		   struct io_uring_params *p);
 /* The entry for op, cleared but for its user_data; the caller fills it before it does anything else. */
 struct io_uring_sqe *gw_uring_sqe(struct gw_core *core, struct gw_op *op);
 

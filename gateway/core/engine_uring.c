@@ -24,8 +24,9 @@
 
 /* --- life --- */
 
-static int
-ring_open(struct gw_uring *e)
+int
+gw_uring_setup(struct io_uring *ring, unsigned sq, unsigned cq, unsigned more,
+	       struct io_uring_params *p)
 {
 	/* Completions run when the loop asks for them, on the loop's thread. Kernel 6.1. */
 	static const unsigned wishes[] = {
@@ -34,26 +35,34 @@ ring_open(struct gw_uring *e)
 	    0,
 	};
 	/* Large entries, for commands to drivers: one ring for all costs less than two. */
-	const unsigned always = IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL |
-				IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_SQE128 |
-				IORING_SETUP_CQE32;
-	const unsigned needs = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_SUBMIT_STABLE;
-	struct io_uring_params p;
-	unsigned sq = SQ_ENTRIES, i = 0;
+	const unsigned always = IORING_SETUP_CQSIZE | IORING_SETUP_SQE128 | IORING_SETUP_CQE32;
+	unsigned i = 0;
 	int rc;
 
 	do {
-		memset(&p, 0, sizeof(p));
-		p.flags = always | wishes[i];
-		p.cq_entries = sq * CQ_PER_SQ;
-		rc = io_uring_queue_init_params(sq, &e->ring, &p);
-		/* Rings count as locked memory: where little is allowed, small ones do. */
-		if (rc == -ENOMEM)
-			sq /= 2;
-		else if (rc == -EINVAL)
-			i++;
-	} while ((rc == -EINVAL && i < GW_ARRAY_LEN(wishes)) ||
-		 (rc == -ENOMEM && sq >= SQ_ENTRIES_MIN));
+		memset(p, 0, sizeof(*p));
+		p->flags = always | more | wishes[i];
+		p->cq_entries = cq;
+		rc = io_uring_queue_init_params(sq, ring, p);
+	} while (rc == -EINVAL && ++i < GW_ARRAY_LEN(wishes));
+	return rc;
+}
+
+static int
+ring_open(struct gw_uring *e)
+{
+	const unsigned more =
+	    IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CLAMP;
+	const unsigned needs = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_SUBMIT_STABLE;
+	struct io_uring_params p;
+	unsigned sq = SQ_ENTRIES;
+	int rc;
+
+	/* Rings count as locked memory: where little is allowed, small ones do. */
+	do {
+		rc = gw_uring_setup(&e->ring, sq, sq * CQ_PER_SQ, more, &p);
+		sq /= 2;
+	} while (rc == -ENOMEM && sq >= SQ_ENTRIES_MIN);
 	if (rc < 0)
 		return rc;
 	if ((p.features & needs) != needs) {

@@ -45,10 +45,12 @@ gw_fixed_add(struct gw_fixed *f, struct io_uring *ring, struct gw_core *core, un
 void
 gw_fixed_del(struct gw_fixed *f)
 {
-	const struct iovec none = {NULL, 0};
-	unsigned at = f->first;
+	static const struct iovec none[BATCH];
+	uint64_t piece = 1ull << f->shift;
+	unsigned at = f->first, end = at + (unsigned)((f->len + piece - 1) >> f->shift);
 
-	for (uint64_t off = 0; off < f->len; off += 1ull << f->shift)
-		io_uring_register_buffers_update_tag(f->ring, at++, &none, NULL, 1);
+	for (; at < end; at += BATCH)
+		io_uring_register_buffers_update_tag(f->ring, at, none, NULL,
+						     GW_MIN(end - at, (unsigned)BATCH));
 	f->len = 0;
 }

@@ -155,7 +155,7 @@ uring_entry(struct gw_core *core, struct gw_op *op)
 {
 	struct io_uring_sqe *sqe = begin(core, op);
 
-	memset(sqe, 0, URING_SQE_SIZE);
+	memset(sqe, 0, GW_URING_SQE_SIZE);
 	named(sqe, op);
 	return sqe;
 }

@@ -34,7 +34,6 @@ uring_of(struct gw_core *core)
 	return gw_container(core->eng, struct gw_uring, base);
 }
 
-#define URING_SQE_SIZE 128 /* IORING_SETUP_SQE128 */
 #define URING_SHELF_GROUP 1
 
 /* The next SQE; submits when the queue is full. Never NULL. */

@@ -204,6 +204,13 @@ gw_uring(struct gw_core *core)
 	abort();
 }
 
+int
+gw_uring_setup(struct io_uring *ring, unsigned sq, unsigned cq, unsigned more,
+	       struct io_uring_params *p)
+{
+	abort();
+}
+
 struct io_uring_sqe *
 gw_uring_sqe(struct gw_core *core, struct gw_op *op)
 {
