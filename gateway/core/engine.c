@@ -109,6 +109,14 @@ gw_poll(struct gw_core *core, struct gw_op *op, int fd, unsigned events)
 	take(core, op, fd)->poll(core, op, fd, events);
 }
 
+void
+gw_aside(struct gw_core *core, struct gw_op *op, int (*fn)(struct gw_op *op))
+{
+	take(core, op, -1);
+	op->at.fn = fn;
+	gw_aside_add(core, op);
+}
+
 struct io_uring *
 gw_uring(struct gw_core *core)
 {

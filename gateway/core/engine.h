@@ -46,6 +46,7 @@ struct gw_op {
 		const struct msghdr *msghdr;
 		const struct iovec *iov;
 		uint64_t range;
+		int (*fn)(struct gw_op *op);
 	} at;			/* private */
 	uint64_t off;		/* private */
 };
@@ -98,6 +99,12 @@ void gw_fdatasync(struct gw_core *core, struct gw_op *op, int fd);
 /* mode as in fallocate(2); on block devices the kernel turns it into discard or write-zeroes. */
 void gw_fallocate(struct gw_core *core, struct gw_op *op, int fd, int mode, uint64_t off,
 		  uint64_t len);
+/*
+ * fn(op) runs on a thread of the core's that may block, one after the other, for rare calls that the
+ * kernel's asynchronous interfaces do not know; res: what it returned. It touches what belongs to op
+ * only.
+ */
+void gw_aside(struct gw_core *core, struct gw_op *op, int (*fn)(struct gw_op *op));
 /* One-shot poll for `events` (POLLIN ...); res: the events that came. */
 void gw_poll(struct gw_core *core, struct gw_op *op, int fd, unsigned events);
 

@@ -3,6 +3,9 @@
 #ifndef GW_CORE_ENGINE_PRIV_H
 #define GW_CORE_ENGINE_PRIV_H
 
+#include <pthread.h>
+#include <semaphore.h>
+
 #include "gateway/core/core_priv.h"
 #include "gateway/core/engine.h"
 
@@ -62,6 +65,21 @@ struct gw_engine_ops {
 	void (*forget)(struct gw_core *core, int fd);
 };
 
+/* aside.c: one sender, the core; each token of the semaphore says that there is something new. */
+struct gw_aside {
+	struct gw_core *core;
+	_Atomic(struct gw_msg *) head; /* gw_op.msg, the last handed over first */
+	sem_t tokens;
+	pthread_t thread;
+	bool runs;
+	atomic_bool stop;
+};
+
+/* Has the thread carry out op->at.fn. */
+void gw_aside_add(struct gw_core *core, struct gw_op *op);
+/* Ends the thread, if there is one, when it has nothing more to do. */
+void gw_aside_stop(struct gw_aside *a);
+
 extern const struct gw_engine_ops gw_engine_uring, gw_engine_epoll;
 
 /* What all engines have; the first member of each. */
@@ -72,6 +90,7 @@ struct gw_engine {
 	struct gw_list starving; /* receives that wait for a chunk */
 	struct gw_list ended;    /* with their results, for the next reap */
 	struct gw_chunks chunks;
+	struct gw_aside aside;
 };
 
 void gw_engine_init(struct gw_engine *e, const struct gw_engine_ops *ops, struct gw_core *core);
@@ -116,6 +135,7 @@ gw_engine_start(struct gw_core *core)
 static inline void
 gw_engine_stop(struct gw_core *core)
 {
+	gw_aside_stop(&core->eng->aside);
 	core->eng->ops->stop(core);
 }
 
