@@ -5,6 +5,7 @@
 
 #include "gateway/api/cmd.h"
 
+struct gw_counter;
 struct gw_nexus;
 struct gw_portal;
 
@@ -44,6 +45,12 @@ struct gw_xport_ops {
 	 * a NUL into buf, as many whole lines as fit. No allocation.
 	 */
 	void (*params)(const struct gw_nexus *nexus, char *buf, unsigned size);
+
+	/*
+	 * The nexus's core, for reports; optional. What the transport counts of this session beside
+	 * nexus->stats, GW_COUNTERS_MAX at most; how many there are.
+	 */
+	unsigned (*counters)(struct gw_nexus *nexus, struct gw_counter *out);
 };
 
 #endif

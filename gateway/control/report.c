@@ -75,6 +75,8 @@ struct row {
 #define X(name) uint64_t name;
 	SESSION_STATS(X)
 #undef X
+	struct gw_counter more[GW_COUNTERS_MAX]; /* the transport's own */
+	unsigned nmore;
 };
 
 struct collect {
@@ -85,7 +87,7 @@ struct collect {
 };
 
 static void
-fill_row(struct row *r, const struct gw_core *core, const struct gw_nexus *n)
+fill_row(struct row *r, const struct gw_core *core, struct gw_nexus *n)
 {
 	r->tid = n->target->tid;
 	r->tsih = n->tsih;
@@ -102,6 +104,7 @@ fill_row(struct row *r, const struct gw_core *core, const struct gw_nexus *n)
 #define X(name) r->name = gw_stat_get(n->stats.name);
 	SESSION_STATS(X)
 #undef X
+	r->nmore = n->xport->counters ? n->xport->counters(n, r->more) : 0;
 }
 
 static void
@@ -137,6 +140,13 @@ params_json(char *lines)
 	return o;
 }
 
+static void
+add_counters(json_t *o, const struct gw_counter *c, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		json_object_set_new(o, c[i].name, json_integer((json_int_t)c[i].value));
+}
+
 static json_t *
 row_json(struct row *r)
 {
@@ -157,6 +167,7 @@ row_json(struct row *r)
 #define X(name) json_object_set_new(stats, #name, json_integer((json_int_t)r->name));
 	SESSION_STATS(X)
 #undef X
+	add_counters(stats, r->more, r->nmore);
 	json_object_set_new(o, "stats", stats);
 	return o;
 }
@@ -275,12 +286,20 @@ report_degraded(struct rpc_env *env, json_t *params, struct rpc_err *err)
 
 /* --- cores --- */
 
+#define DEVICES_MAX 8
+
 struct core_rows {
 	struct gw_tour tour;
 	struct core_row {
 		uint64_t up_ns;
 		uint32_t placed, busy;
 		struct gw_usage usage[GW_USAGES_MAX];
+		struct {
+			const char *name;
+			struct gw_counter counter[GW_COUNTERS_MAX];
+			unsigned n;
+		} device[DEVICES_MAX];
+		unsigned ndevices;
 	} row[GW_CORES_MAX];
 };
 
@@ -295,6 +314,14 @@ core_visit(struct gw_core *core, struct gw_tour *tour)
 	r->placed = atomic_load_explicit(&core->load, memory_order_relaxed);
 	for (unsigned i = 0; i < gw_usages(); i++)
 		r->usage[i] = gw_usage_get(core, i);
+	for (r->ndevices = 0; r->ndevices < DEVICES_MAX; r->ndevices++) {
+		unsigned i = r->ndevices;
+
+		r->device[i].n = gw_device_counters(core, i, &r->device[i].name,
+						    r->device[i].counter);
+		if (r->device[i].n == 0)
+			break;
+	}
 	gw_tour_next(tour);
 }
 
@@ -323,6 +350,20 @@ counters_json(const struct gw_core *core)
 }
 
 static json_t *
+devices_json(const struct core_row *r)
+{
+	json_t *o = json_object();
+
+	for (unsigned i = 0; i < r->ndevices; i++) {
+		json_t *device = json_object();
+
+		add_counters(device, r->device[i].counter, r->device[i].n);
+		json_object_set_new(o, r->device[i].name, device);
+	}
+	return o;
+}
+
+static json_t *
 core_json(const struct gw_core *core, const struct core_row *r)
 {
 	json_t *o = json_pack("{s:i,s:i,s:i,s:I,s:i,s:i}", "id", (int)core->id, "cpu", core->cpu,
@@ -331,6 +372,8 @@ core_json(const struct gw_core *core, const struct core_row *r)
 
 	json_object_set_new(o, "usage", usage_json(r));
 	json_object_set_new(o, "counters", counters_json(core));
+	if (r->ndevices)
+		json_object_set_new(o, "rdma", devices_json(r));
 	return o;
 }
 

@@ -10,6 +10,7 @@ static struct {
 	gw_usage_fn *fn;
 } kinds[GW_USAGES_MAX];
 static unsigned nkinds;
+static gw_devices_fn *devices;
 
 void
 gw_usage_add(const char *name, gw_usage_fn *fn)
@@ -40,4 +41,17 @@ struct gw_usage
 gw_usage_get(struct gw_core *core, unsigned i)
 {
 	return kinds[i].fn(core);
+}
+
+void
+gw_devices_set(gw_devices_fn *fn)
+{
+	devices = fn;
+}
+
+unsigned
+gw_device_counters(const struct gw_core *core, unsigned i, const char **device,
+		   struct gw_counter *out)
+{
+	return devices ? devices(core, i, device, out) : 0;
 }

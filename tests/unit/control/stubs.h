@@ -142,6 +142,13 @@ gw_usage_get(struct gw_core *core, unsigned i)
 	return (struct gw_usage){0};
 }
 
+unsigned
+gw_device_counters(const struct gw_core *core, unsigned i, const char **device,
+		   struct gw_counter *out)
+{
+	return 0;
+}
+
 struct gw_list *
 gw_nexus_list(struct gw_core *core)
 {
