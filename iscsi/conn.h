@@ -207,6 +207,7 @@ struct iscsi_conn {
 
 	struct gw_hook close_hook;
 	struct gw_list node; /* ic->conns */
+	uint16_t tpgt;       /* of its portal */
 	struct sockaddr_storage peer, local;
 	char peer_text[80];
 };
@@ -219,7 +220,7 @@ struct iscsi_slot {
 /* --- conn.c: life ------------------------------------------------------------------------------
  */
 
-/* Home core: fills a connection, whose memory is the wire's and zeroed. */
+/* Home core: fills a connection, whose memory is the wire's and zeroed; the wire sets tpgt. */
 void iscsi_conn_init(struct iscsi_conn *c, struct gw_core *home, const struct iscsi_wire *wire,
 		     const struct sockaddr_storage *peer, const struct sockaddr_storage *local);
 /* Home core: begins to serve. */

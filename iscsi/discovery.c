@@ -36,8 +36,8 @@ visible(const struct gw_target *t, const struct iscsi_discovery_env *env)
  * one it connected to. False: nothing to tell of this portal.
  */
 static bool
-portal_address(const struct gw_portal *p, const struct gw_target *t,
-	       const struct iscsi_discovery_env *env, char *dst, size_t size)
+portal_address(const struct gw_portal *p, const struct iscsi_discovery_env *env, char *dst,
+	       size_t size)
 {
 	char local[INET6_ADDRSTRLEN];
 	const char *host = p->host;
@@ -45,7 +45,7 @@ portal_address(const struct gw_portal *p, const struct gw_target *t,
 	if (!p->priv) /* not in service */
 		return false;
 	if (p->advertise[0]) {
-		snprintf(dst, size, "%s,%u", p->advertise, t->tpgt);
+		snprintf(dst, size, "%s,%u", p->advertise, p->tpgt);
 		return true;
 	}
 	if (strcmp(host, "::") == 0 || strcmp(host, "0.0.0.0") == 0) {
@@ -56,7 +56,7 @@ portal_address(const struct gw_portal *p, const struct gw_target *t,
 		iscsi_addr_text(env->local, local);
 		host = local;
 	}
-	snprintf(dst, size, strchr(host, ':') ? "[%s]:%u,%u" : "%s:%u,%u", host, p->port, t->tpgt);
+	snprintf(dst, size, strchr(host, ':') ? "[%s]:%u,%u" : "%s:%u,%u", host, p->port, p->tpgt);
 	return true;
 }
 
@@ -73,7 +73,7 @@ tell_target(struct iscsi_discovery *d, const struct gw_target *t,
 		return false;
 	d->named = true;
 	for (; d->at_portal < env->model->nportal; d->at_portal++) {
-		if (!portal_address(env->model->portal[d->at_portal], t, env, addr, sizeof(addr)))
+		if (!portal_address(env->model->portal[d->at_portal], env, addr, sizeof(addr)))
 			continue;
 		iscsi_text_add(out, "TargetAddress", addr);
 		if (out->full)

@@ -113,7 +113,7 @@ static void
 tell(struct iscsi_login *l, bool first, struct iscsi_text_out *out)
 {
 	if (first && l->target) {
-		iscsi_text_add_u32(out, "TargetPortalGroupTag", l->target->tpgt);
+		iscsi_text_add_u32(out, "TargetPortalGroupTag", l->env.tpgt);
 		if (l->target->alias[0])
 			iscsi_text_add(out, "TargetAlias", l->target->alias);
 	}

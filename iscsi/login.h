@@ -33,6 +33,7 @@ enum iscsi_login_next {
 struct iscsi_login_env {
 	const struct gw_model *model; /* the core's current one, set anew before each call */
 	struct sockaddr_storage peer, local;
+	uint16_t tpgt; /* of the portal */
 	bool iser;
 	uint32_t max_recv_dsl; /* the MaxRecvDataSegmentLength that we declare at most */
 };

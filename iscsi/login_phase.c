@@ -36,6 +36,7 @@ work_init(struct iscsi_conn *c)
 	    .peer = c->peer,
 	    .local = c->local,
 	    .max_recv_dsl = ISCSI_RECV_DSL,
+	    .tpgt = c->tpgt,
 	};
 
 	c->work->out.n = 0;
@@ -150,7 +151,7 @@ open_nexus(struct iscsi_conn *c, uint16_t tsih)
 	memcpy(n->isid, l->isid, sizeof(n->isid));
 	n->tsih = tsih;
 	n->cid = l->cid;
-	n->tpgt = t->tpgt;
+	n->tpgt = s->key.tpgt;
 	gw_str_copy(n->peer, sizeof(n->peer), c->peer_text);
 	n->closed = nexus_closed;
 	if (scsi_nexus_open(n)) {

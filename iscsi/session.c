@@ -295,7 +295,7 @@ iscsi_session_new(struct iscsi_conn *c, const struct iscsi_login *l, uint32_t de
 	memcpy(s->key.isid, l->isid, sizeof(s->key.isid));
 	if (l->target) {
 		s->key.tid = l->target->tid;
-		s->key.tpgt = l->target->tpgt;
+		s->key.tpgt = l->env.tpgt;
 	}
 	return s;
 }

@@ -26,6 +26,7 @@
 struct tcp_listener {
 	struct gw_core *core;
 	int fd;
+	uint16_t tpgt;
 	struct gw_op op;
 	bool accepting, stopping;
 	struct gw_timer retry;
@@ -77,22 +78,27 @@ shed_discovery(struct iscsi_core *ic)
 }
 
 static struct iscsi_conn *
-conn_for(struct gw_core *home, int fd)
+conn_for(struct gw_core *home, int fd, uint16_t tpgt)
 {
 	struct sockaddr_storage peer = {0}, local = {0};
 	socklen_t n = sizeof(peer), m = sizeof(local);
+	struct iscsi_conn *c;
 
 	if (getpeername(fd, (struct sockaddr *)&peer, &n) ||
 	    getsockname(fd, (struct sockaddr *)&local, &m))
 		return NULL;
 	socket_options(fd);
-	return tcp_conn_new(home, fd, &peer, &local);
+	c = tcp_conn_new(home, fd, &peer, &local);
+	if (c)
+		c->tpgt = tpgt;
+	return c;
 }
 
 /* A descriptor on its way to its core, where the connection's memory is to be. */
 struct arrival {
 	struct gw_msg msg;
 	int fd;
+	uint16_t tpgt;
 };
 
 static void
@@ -100,12 +106,13 @@ arrives(struct gw_core *on, struct gw_msg *msg)
 {
 	struct arrival *a = gw_container(msg, struct arrival, msg);
 	struct iscsi_conn *c;
+	uint16_t tpgt = a->tpgt;
 	int fd = a->fd;
 
 	free(a);
 	shed(on->slot[GW_SLOT_ISCSI]);
 	shed_discovery(on->slot[GW_SLOT_ISCSI]);
-	c = conn_for(on, fd);
+	c = conn_for(on, fd, tpgt);
 	if (c) {
 		iscsi_conn_start(c);
 	} else {
@@ -115,7 +122,7 @@ arrives(struct gw_core *on, struct gw_msg *msg)
 }
 
 static void
-hand_over(int fd)
+hand_over(int fd, uint16_t tpgt)
 {
 	struct arrival *a = NULL;
 	struct gw_core *home;
@@ -130,7 +137,7 @@ hand_over(int fd)
 		return;
 	}
 	home = gw_place();
-	*a = (struct arrival){.msg.fn = arrives, .fd = fd};
+	*a = (struct arrival){.msg.fn = arrives, .fd = fd, .tpgt = tpgt};
 	gw_send(home, &a->msg);
 }
 
@@ -156,7 +163,7 @@ accepted(struct gw_op *op, int res)
 
 	l->accepting = false;
 	if (res >= 0)
-		hand_over(res);
+		hand_over(res, l->tpgt);
 	if (l->stopping) {
 		stopped(l);
 		return;
@@ -268,6 +275,7 @@ tcp_listen(struct gw_portal *portal, char *err, unsigned err_size)
 		return -ENOMEM;
 	}
 	l->fd = fd;
+	l->tpgt = portal->tpgt;
 	l->op.done = accepted;
 	l->core = gw_core_at(portal->port % gw_ncores());
 	sem_init(&l->stopped, 0, 0);

@@ -21,6 +21,7 @@
 #define GW_NAME_MAX   223 /* bytes of an iSCSI name (RFC 7143 4.2.7.1) */
 #define GW_SECRET_MAX 255
 #define GW_LUN_MAX    16383 /* largest LUN number: flat space addressing */
+#define GW_GROUPS_MAX 32    /* portal groups */
 
 struct scsi_lu;
 struct scsi_itl;
@@ -57,7 +58,6 @@ struct gw_lun {
 
 struct gw_target {
 	uint32_t tid;
-	uint16_t tpgt; /* of its portals; 1 */
 	bool ready;    /* state=ready; offline targets refuse logins */
 	char iqn[GW_NAME_MAX + 1];
 	char alias[GW_SECRET_MAX + 1];
@@ -74,7 +74,7 @@ struct gw_target {
 
 struct gw_portal {
 	char host[64];	 /* numeric address, "::" for all of both families */
-	uint16_t port, tpgt;
+	uint16_t port, tpgt; /* tag of its portal group: for SCSI a target port of each target */
 	const struct gw_xport_ops *xport;
 	void *priv;	 /* the transport's listener; NULL while not listening */
 	char advertise[80]; /* "addr:port" for SendTargets instead of the bound one; empty: bound */
@@ -89,6 +89,8 @@ struct gw_model {
 	struct gw_target **target; /* ascending by tid */
 	uint32_t *by_name;	   /* indices into target, ordered by iqn */
 	struct gw_portal **portal;
+	uint32_t ngroup;
+	uint16_t *group; /* portal group tags, ascending: the target ports of every target */
 	const struct gw_account **disc_in; /* accounts for discovery sessions */
 	const struct gw_account *disc_out;
 	uint32_t chap_mask;	   /* bit n: algorithm n is allowed */
@@ -130,7 +132,7 @@ struct gw_nexus {
 	char initiator[GW_NAME_MAX + 1];
 	char alias[GW_SECRET_MAX + 1];
 	uint8_t isid[6];
-	uint16_t tsih, cid, tpgt;
+	uint16_t tsih, cid, tpgt; /* of the portal that it logged in through */
 	char peer[80]; /* "192.0.2.1:51234", "[2001:db8::1]:51234" */
 	void (*closed)(struct gw_nexus *n);
 

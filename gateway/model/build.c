@@ -57,7 +57,6 @@ fill_conf(struct gw_target *t, const struct conf_state *st, const struct m_targe
 	const struct gw_conf_target *c = &m->conf;
 
 	t->tid = c->tid;
-	t->tpgt = 1;
 	t->uid = m->uid;
 	t->ready = c->ready;
 	memcpy(t->iqn, c->iqn, sizeof(t->iqn));
@@ -148,6 +147,7 @@ build_model_free(void *model)
 	free(m->target);
 	free(m->by_name);
 	free(m->portal);
+	free(m->group);
 	free(m->disc_in);
 	free(m);
 }
@@ -158,8 +158,30 @@ alloc_arrays(struct gw_model *m, const struct conf_state *st)
 	m->target = calloc(st->target.n + 1, sizeof(*m->target));
 	m->by_name = calloc(st->target.n + 1, sizeof(*m->by_name));
 	m->portal = calloc(st->portal.n + 1, sizeof(*m->portal));
+	m->group = calloc(st->portal.n + 1, sizeof(*m->group));
 	m->disc_in = calloc(st->sys->ndisc_in + 1, sizeof(*m->disc_in));
-	return m->target && m->by_name && m->portal && m->disc_in;
+	return m->target && m->by_name && m->portal && m->group && m->disc_in;
+}
+
+static int
+by_tag(const void *a, const void *b)
+{
+	return *(const uint16_t *)a - *(const uint16_t *)b;
+}
+
+static void
+fill_groups(struct gw_model *m)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < m->nportal; i++)
+		m->group[i] = m->portal[i]->tpgt;
+	qsort(m->group, m->nportal, sizeof(*m->group), by_tag);
+	for (uint32_t i = 0; i < m->nportal; i++) {
+		if (n == 0 || m->group[n - 1] != m->group[i])
+			m->group[n++] = m->group[i];
+	}
+	m->ngroup = n;
 }
 
 static void
@@ -200,6 +222,7 @@ build_model(const struct plan *p, uint64_t generation)
 		m->by_name[i] = ((const struct m_target *)st->iqn.at[i])->pos;
 	for (uint32_t i = 0; i < st->portal.n; i++)
 		m->portal[m->nportal++] = &((struct m_portal *)st->portal.at[i])->p;
+	fill_groups(m);
 	fill_system(m, st);
 	return m;
 }

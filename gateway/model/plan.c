@@ -517,6 +517,22 @@ check_refs(struct plan *p)
 	return s->disc_out[0] ? check_account_ref(p, "system", s->disc_out) : 0;
 }
 
+static uint32_t
+count_groups(const struct gw_index *portals)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < portals->n; i++) {
+		const struct m_portal *p = portals->at[i];
+		uint32_t k = 0;
+
+		while (((const struct m_portal *)portals->at[k])->p.tpgt != p->p.tpgt)
+			k++;
+		n += k == i;
+	}
+	return n;
+}
+
 static int
 check_counts(struct plan *p)
 {
@@ -526,6 +542,7 @@ check_counts(struct plan *p)
 	} row[] = {
 	    {"accounts", p->next.account.n, MAX_ACCOUNTS},
 	    {"portals", p->next.portal.n, MAX_PORTALS},
+	    {"portal groups", count_groups(&p->next.portal), GW_GROUPS_MAX},
 	    {"targets", p->next.target.n, MAX_TARGETS},
 	    {"LUNs", p->next.lun.n, MAX_LUNS},
 	};

@@ -48,8 +48,11 @@ talk_new(void)
 static inline void
 talk_open(struct talk *t)
 {
-	const struct iscsi_login_env env = {
-	    .model = &t->w.model, .peer = t->w.peer, .local = t->w.local, .max_recv_dsl = 262144};
+	const struct iscsi_login_env env = {.model = &t->w.model,
+					    .peer = t->w.peer,
+					    .local = t->w.local,
+					    .tpgt = t->w.portal.tpgt,
+					    .max_recv_dsl = 262144};
 
 	iscsi_login_init(&t->l, &env);
 }

@@ -14,6 +14,7 @@ enum setup {
 	MUST_DIGEST = 32, /* the target demands a header digest */
 	ISER = 64,
 	ALIAS = 128,
+	GROUP_7 = 256, /* the portal's tag */
 };
 
 static const struct {
@@ -22,6 +23,7 @@ static const struct {
 	const char *line[12];
 } dialogues[] = {
     {"the shortest login", PLAIN, {"> O-F " NAMES, "< O-F " OURS}},
+    {"the tag is the portal's", GROUP_7, {"> S-O " NAMES, "< S-O TargetPortalGroupTag=7"}},
     {"names in upper case",
      PLAIN,
      {"> O-F InitiatorName=IQN.2026-01.org.Example:HOST TargetName=IQN.2026-01.ORG.example:Disk",
@@ -200,6 +202,8 @@ set_up(struct talk *t, unsigned setup)
 		t->w.target.params.header_digest = 2;
 	if (setup & ALIAS)
 		strcpy(t->w.target.alias, "blue");
+	if (setup & GROUP_7)
+		t->w.portal.tpgt = 7;
 	talk_open(t);
 	t->l.env.iser = setup & ISER;
 }

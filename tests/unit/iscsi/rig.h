@@ -842,7 +842,6 @@ rig_init(void)
 	rig.msg_tail = &rig.msg_head;
 	rig.buf_limit = rig.buf_total = 64u << 20;
 	rig.target.tid = 1;
-	rig.target.tpgt = 1;
 	rig.target.ready = true;
 	strcpy(rig.target.iqn, "iqn.2026-01.org.example:disk");
 	rig.target.params.queue_depth = 16;

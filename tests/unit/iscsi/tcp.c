@@ -22,9 +22,9 @@
 #define ROUNDS  40
 #define SIZE    40000
 
-static struct gw_target target = {.tid = 1, .tpgt = 1, .ready = true, .iqn = IQN};
+static struct gw_target target = {.tid = 1, .ready = true, .iqn = IQN};
 static struct gw_model model = {.ready = true, .login_timeout_ms = 5000};
-static struct gw_portal portal = {.host = "127.0.0.1", .tpgt = 1};
+static struct gw_portal portal = {.host = "127.0.0.1", .tpgt = 5};
 
 const struct gw_target *
 gw_target_by_name(const struct gw_model *m, const char *iqn)
@@ -108,8 +108,7 @@ scsi_tmf(struct gw_tmf *tmf)
 int
 scsi_nexus_open(struct gw_nexus *n)
 {
-	(void)n;
-	return 0;
+	return n->tpgt == portal.tpgt ? 0 : -1;
 }
 
 static void

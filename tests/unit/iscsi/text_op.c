@@ -129,15 +129,16 @@ START_TEST(test_addresses)
 		const char *host, *advertise, *local, *expected;
 		uint16_t port;
 		bool dead;
+		uint16_t tpgt; /* 0: 1 */
 	} rows[] = {
 	    {"::", "", "192.0.2.1", "192.0.2.1:3260,1", 3260, false},
 	    {"::", "", "::ffff:192.0.2.1", "192.0.2.1:3261,1", 3261, false},
 	    {"::", "", "2001:db8::1", "[2001:db8::1]:3260,1", 3260, false},
 	    {"0.0.0.0", "", "192.0.2.1", "192.0.2.1:3260,1", 3260, false},
 	    {"0.0.0.0", "", "2001:db8::1", NULL, 3260, false},
-	    {"198.51.100.7", "", "192.0.2.1", "198.51.100.7:860,1", 860, false},
+	    {"198.51.100.7", "", "192.0.2.1", "198.51.100.7:860,9", 860, false, 9},
 	    {"2001:db8::7", "", "192.0.2.1", "[2001:db8::7]:3260,1", 3260, false},
-	    {"::", "203.0.113.9:13260", "192.0.2.1", "203.0.113.9:13260,1", 3260, false},
+	    {"::", "203.0.113.9:13260", "192.0.2.1", "203.0.113.9:13260,65535", 3260, false, 65535},
 	    {"::", "[2001:db8::9]:1", "192.0.2.1", "[2001:db8::9]:1,1", 3260, false},
 	    {"192.0.2.1", "", "192.0.2.1", NULL, 3260, true},
 	};
@@ -149,6 +150,8 @@ START_TEST(test_addresses)
 		strcpy(a->w.portal.host, rows[i].host);
 		strcpy(a->w.portal.advertise, rows[i].advertise);
 		a->w.portal.port = rows[i].port;
+		if (rows[i].tpgt)
+			a->w.portal.tpgt = rows[i].tpgt;
 		if (rows[i].dead)
 			a->w.portal.priv = NULL;
 		world_addr(&a->env.local, rows[i].local);
@@ -182,7 +185,6 @@ crowd_new(struct ask *a)
 		struct gw_target *t = c->target + i;
 
 		t->tid = i * 3 + 7;
-		t->tpgt = 1;
 		t->ready = true;
 		t->acl = &a->w.acl;
 		t->nacl = i % 3 != 2;

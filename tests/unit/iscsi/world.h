@@ -56,7 +56,6 @@ world_init(struct world *w)
 	w->in[1] = &w->second;
 	w->target = (struct gw_target){
 	    .tid = 1,
-	    .tpgt = 1,
 	    .ready = true,
 	    .iqn = "iqn.2026-01.org.example:disk",
 	    .params = {.max_recv_dsl = 262144,

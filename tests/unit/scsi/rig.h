@@ -444,7 +444,7 @@ rig_nexus(unsigned core, const struct gw_target *t)
 	n->core = &rig.core[core];
 	n->xport = &rig_xport;
 	n->target = t;
-	n->tpgt = t->tpgt;
+	n->tpgt = 1;
 	n->closed = rig_closed;
 	strcpy(n->initiator, "iqn.2026-01.example:host");
 	BUG(scsi_nexus_open(n));
@@ -684,7 +684,6 @@ rig_target(struct rig_target *rt)
 
 	memset(rt, 0, sizeof(*rt));
 	rt->t.tid = 1;
-	rt->t.tpgt = 1;
 	strcpy(rt->t.iqn, RIG_IQN);
 	rt->t.lun = rt->lun;
 	rt->t.nlun = 3;
