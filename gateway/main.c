@@ -325,7 +325,7 @@ init_all(const struct options *o)
 		gw_err("cannot start: %s", err);
 		die();
 	}
-	gw_conf_xport(&tcp_xport);
+	gw_conf_xports(&tcp_xport, NULL);
 	if (scsi_init() != 0 || iscsi_init() != 0 || gw_conf_init() != 0) {
 		gw_err("cannot start: out of memory");
 		die();

@@ -42,7 +42,7 @@ portal_address(const struct gw_portal *p, const struct iscsi_discovery_env *env,
 	char local[INET6_ADDRSTRLEN];
 	const char *host = p->host;
 
-	if (!p->priv) /* not in service */
+	if (!p->priv || p->xport != env->xport) /* not in service, or not for this initiator */
 		return false;
 	if (p->advertise[0]) {
 		snprintf(dst, size, "%s,%u", p->advertise, p->tpgt);

@@ -17,11 +17,12 @@ struct iscsi_discovery {
 	char one[GW_NAME_MAX + 1];
 };
 
-/* Who asks, and where it came in. */
+/* Who asks, and where and over what it came in. */
 struct iscsi_discovery_env {
 	const struct gw_model *model;
 	const char *initiator;
 	const struct sockaddr_storage *peer, *local;
+	const struct gw_xport_ops *xport;
 };
 
 void iscsi_discovery_all(struct iscsi_discovery *d);
@@ -30,8 +31,9 @@ void iscsi_discovery_one(struct iscsi_discovery *d, const char *name);
 
 /*
  * Adds what fits: of each target that is ready and whose rules admit the initiator, TargetName and a
- * TargetAddress for each portal in service. When all is told, d->active becomes false. At most some
- * thousand targets are looked at in one call.
+ * TargetAddress for each portal in service over the transport that the question came over: an
+ * address does not say its transport, and initiators log in over the one they asked over. When all
+ * is told, d->active becomes false. At most some thousand targets are looked at in one call.
  */
 void iscsi_discovery_fill(struct iscsi_discovery *d, const struct iscsi_discovery_env *env,
 			  struct iscsi_text_out *out);

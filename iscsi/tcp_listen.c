@@ -188,7 +188,6 @@ start_on(struct gw_core *core, void *arg)
 	struct tcp_listener *l = arg;
 
 	(void)core;
-	gw_timer_init(&l->retry, retry);
 	accept_next(l);
 }
 
@@ -279,9 +278,17 @@ tcp_listen(struct gw_portal *portal, char *err, unsigned err_size)
 	l->op.done = accepted;
 	l->core = gw_core_at(portal->port % gw_ncores());
 	sem_init(&l->stopped, 0, 0);
+	gw_timer_init(&l->retry, retry);
 	portal->priv = l;
-	gw_run_sync(l->core, start_on, l);
 	return 0;
+}
+
+void
+tcp_accept(struct gw_portal *portal)
+{
+	struct tcp_listener *l = portal->priv;
+
+	gw_run_sync(l->core, start_on, l);
 }
 
 void

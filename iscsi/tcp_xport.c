@@ -104,6 +104,7 @@ const struct gw_xport_ops tcp_xport = {
     .name = "tcp",
     .respond = iscsi_respond,
     .listen = tcp_listen,
+    .accept = tcp_accept,
     .unlisten = tcp_unlisten,
     .close = xport_close,
     .ask_logout = xport_ask_logout,

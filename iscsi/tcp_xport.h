@@ -9,6 +9,7 @@ extern const struct gw_xport_ops tcp_xport;
 
 /* tcp_listen.c */
 int tcp_listen(struct gw_portal *portal, char *err, unsigned err_size);
+void tcp_accept(struct gw_portal *portal);
 void tcp_unlisten(struct gw_portal *portal);
 
 #endif

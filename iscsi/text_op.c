@@ -162,6 +162,7 @@ exchange(struct iscsi_text *t, const struct iscsi_text_env *env, const uint8_t *
 	    .initiator = env->initiator,
 	    .peer = &env->peer,
 	    .local = &env->local,
+	    .xport = env->xport,
 	};
 	uint8_t flags = bhs[ISCSI_AT_FLAGS] & ISCSI_FLAG_F;
 

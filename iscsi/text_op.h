@@ -26,6 +26,7 @@ struct iscsi_text_env {
 	const char *initiator;
 	const char *target_name; /* of this session; NULL in a discovery session */
 	struct sockaddr_storage peer, local;
+	const struct gw_xport_ops *xport;
 	struct iscsi_params *params; /* MaxRecvDataSegmentLength may change */
 };
 

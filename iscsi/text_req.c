@@ -33,6 +33,7 @@ iscsi_text_end(struct iscsi_conn *c)
 	    .target_name = s->nexus.target ? s->nexus.target->iqn : NULL,
 	    .peer = c->peer,
 	    .local = c->local,
+	    .xport = c->wire->xport,
 	    .params = &c->params,
 	};
 	uint8_t *in = c->rx.sg.iov[0].iov_base;

@@ -12,9 +12,13 @@
 #include "gateway/api/model.h"
 #include "gateway/api/scsi_dev.h"
 
+/* RDMA has ports of its own: portals over TCP and over iSER may have the same address and port. */
+enum gw_transport { GW_TRANSPORT_TCP, GW_TRANSPORT_ISER };
+
 struct gw_conf_portal {
 	char host[64];
 	uint16_t port, tpgt;
+	enum gw_transport transport;
 	char advertise[80];
 };
 
@@ -53,7 +57,7 @@ struct gw_conf_key {
 	enum { GW_KEY_PORTAL, GW_KEY_TARGET, GW_KEY_LUN, GW_KEY_ACCOUNT } kind;
 	uint32_t tid;
 	uint64_t lun;
-	char name[GW_SECRET_MAX + 1]; /* portal "ADDR:PORT", account */
+	char name[GW_SECRET_MAX + 1]; /* portal "ADDR:PORT" or "ADDR:PORT/iser", account */
 };
 
 struct gw_conf_change {
@@ -105,8 +109,11 @@ void gw_conf_each_degraded(void (*fn)(const char *key, const char *reason, void 
 void gw_conf_each_lun(void (*fn)(const struct gw_conf_lun *lun, struct scsi_lu *lu, void *arg),
 		      void *arg);
 
-/* The transports that portals may use; called by main.c once. */
-void gw_conf_xport(const struct gw_xport_ops *tcp);
+/*
+ * The transports that portals may use; called by main.c once. Without iser (NULL) a portal over it
+ * is one that cannot listen.
+ */
+void gw_conf_xports(const struct gw_xport_ops *tcp, const struct gw_xport_ops *iser);
 
 /*
  * Start and end of the model; the first gives every core an empty configuration and comes after

@@ -29,8 +29,17 @@ struct gw_xport_ops {
 	 */
 	void (*respond)(struct gw_cmd *cmd);
 
-	/* Control thread. 0 or -errno with a sentence in err; afterwards the portal accepts. */
+	/*
+	 * Control thread. 0 or -errno with a sentence in err; afterwards the port is the portal's, and
+	 * whoever connects waits or is sent away unheard until accept().
+	 */
 	int (*listen)(struct gw_portal *portal, char *err, unsigned err_size);
+	/*
+	 * Control thread, once after listen(): connections are taken. The cores have the model that the
+	 * portal came with by then: "target not found" would be an end to an initiator, not a reason to
+	 * try again (RFC 7143 11.13.5).
+	 */
+	void (*accept)(struct gw_portal *portal);
 	/* Control thread; returns when no accept can happen any more. Connections stay. */
 	void (*unlisten)(struct gw_portal *portal);
 

@@ -340,6 +340,18 @@ read_system(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 }
 
 static bool
+read_transport(const struct member_ctx *ctx, const char *name, json_t *v, void *obj)
+{
+	struct gw_conf_portal *p = obj;
+	const char *s = json_string_value(v);
+
+	if (!s || (strcmp(s, "tcp") != 0 && strcmp(s, "iser") != 0))
+		return member_fail(ctx, TGT_INVALID, "%s is neither \"tcp\" nor \"iser\"", name);
+	p->transport = *s == 'i' ? GW_TRANSPORT_ISER : GW_TRANSPORT_TCP;
+	return true;
+}
+
+static bool
 read_portal(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 {
 	static const struct member table[] = {
@@ -361,6 +373,7 @@ read_portal(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 	    {.name = "advertise",
 	     .kind = MEMBER_STR_NULL,
 	     MEMBER_AT(struct gw_conf_portal, advertise)},
+	    {.name = "transport", .kind = MEMBER_READ, .read = read_transport},
 	};
 	struct gw_conf_portal *p = &chg->portal[chg->nportal++];
 	char key[96];
@@ -371,8 +384,8 @@ read_portal(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 	if (!member_read_all(ctx, o, table, GW_ARRAY_LEN(table), p))
 		return false;
 	v6 = strchr(p->host, ':') != NULL;
-	snprintf(key, sizeof(key), "portal:%s%s%s:%u", v6 ? "[" : "", p->host, v6 ? "]" : "",
-		 p->port);
+	snprintf(key, sizeof(key), "portal:%s%s%s:%u%s", v6 ? "[" : "", p->host, v6 ? "]" : "",
+		 p->port, p->transport == GW_TRANSPORT_ISER ? "/iser" : "");
 	return key_agrees(ctx, key);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One change, all of it or nothing: plan, stage, build, and only then publish and clean up. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +90,17 @@ count_degraded(const struct plan_op *op)
 }
 
 static void
+open_portals(struct plan *p)
+{
+	for (uint32_t i = 0; i < p->nop; i++) {
+		struct m_portal *new = p->op[i].new;
+
+		if (p->op[i].kind == OP_PORTAL && new &&new->listening)
+			new->p.xport->accept(&new->p);
+	}
+}
+
+static void
 end_old(struct plan_op *op, struct grave *g)
 {
 	struct m_portal *p = op->old;
@@ -138,6 +150,7 @@ carry_out(struct plan *p, struct gw_model *m, struct grave *g)
 	gw_conf_now.state = p->next;
 	gw_conf_now.model = m;
 	publish(m);
+	open_portals(p);
 	build_model_free(old);
 	conf_state_fini(&was);
 	if (p->sys)
@@ -271,10 +284,21 @@ gw_conf_each_degraded(void (*fn)(const char *key, const char *reason, void *arg)
 
 /* --- life --- */
 
-void
-gw_conf_xport(const struct gw_xport_ops *tcp)
+static int
+no_iser_listen(struct gw_portal *p, char *err, unsigned err_size)
 {
-	gw_conf_now.tcp = tcp;
+	snprintf(err, err_size, "this program was built without RDMA");
+	return -EPROTONOSUPPORT;
+}
+
+/* A stored configuration may have such portals: they wait, like one whose address is missing. */
+static const struct gw_xport_ops no_iser = {.name = "iser", .listen = no_iser_listen};
+
+void
+gw_conf_xports(const struct gw_xport_ops *tcp, const struct gw_xport_ops *iser)
+{
+	gw_conf_now.xport[GW_TRANSPORT_TCP] = tcp;
+	gw_conf_now.xport[GW_TRANSPORT_ISER] = iser ? iser : &no_iser;
 }
 
 int

@@ -53,7 +53,7 @@ check_account(const struct gw_account *a, struct gw_conf_err *err)
 int
 check_portal(const struct gw_conf_portal *p, struct gw_conf_err *err)
 {
-	struct gw_portal named = {.port = p->port};
+	struct gw_portal named = {.port = p->port, .xport = m_xport(p->transport)};
 	char key[CONF_KEY_MAX];
 	uint8_t addr[16];
 

@@ -98,7 +98,7 @@ struct grave {
 struct conf {
 	struct conf_state state;
 	struct gw_model *model;
-	const struct gw_xport_ops *tcp;
+	const struct gw_xport_ops *xport[2]; /* by enum gw_transport */
 	uint64_t uids;
 	uint32_t ndegraded;     /* LUNs and portals in trouble */
 	struct gw_list graves;  /* publish.c */
@@ -106,6 +106,12 @@ struct conf {
 	uint32_t tick, size_at, epoch;
 };
 extern struct conf gw_conf_now;
+
+static inline const struct gw_xport_ops *
+m_xport(enum gw_transport t)
+{
+	return gw_conf_now.xport[t];
+}
 
 /* --- lookup.c: a name in lower case; false if it is too long. */
 bool gw_name_normal(char out[GW_NAME_MAX + 1], const char *name);

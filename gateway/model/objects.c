@@ -22,13 +22,21 @@ account_cmp(const void *a, const void *b)
 	return strcmp(((const struct m_account *)a)->a.name, ((const struct m_account *)b)->a.name);
 }
 
+static bool
+is_iser(const struct gw_portal *p)
+{
+	return p->xport == m_xport(GW_TRANSPORT_ISER);
+}
+
 static int
 portal_cmp(const void *a, const void *b)
 {
 	const struct m_portal *x = a, *y = b;
 	int c = strcmp(x->p.host, y->p.host);
 
-	return c ? c : order(x->p.port, y->p.port);
+	if (!c)
+		c = order(x->p.port, y->p.port);
+	return c ? c : order(is_iser(&x->p), is_iser(&y->p));
 }
 
 static int
@@ -196,7 +204,7 @@ m_portal_new(const struct gw_conf_portal *p)
 	host_normal(m->p.host, sizeof(m->p.host), p->host);
 	m->p.port = p->port;
 	m->p.tpgt = p->tpgt;
-	m->p.xport = gw_conf_now.tcp;
+	m->p.xport = m_xport(p->transport);
 	gw_str_copy(m->p.advertise, sizeof(m->p.advertise), p->advertise);
 	return m;
 }
@@ -404,5 +412,6 @@ m_portal_key(const struct gw_portal *p, char *out, unsigned size)
 {
 	bool v6 = strchr(p->host, ':') != NULL;
 
-	snprintf(out, size, "portal:%s%s%s:%u", v6 ? "[" : "", p->host, v6 ? "]" : "", p->port);
+	snprintf(out, size, "portal:%s%s%s:%u%s", v6 ? "[" : "", p->host, v6 ? "]" : "", p->port,
+		 is_iser(p) ? "/iser" : "");
 }

@@ -376,7 +376,7 @@ del_account(struct plan *p, const char *name)
 	return add_op(p, OP_ACCOUNT, a, NULL);
 }
 
-/* name is "ADDR:PORT" or "[ADDR]:PORT". */
+/* name is "ADDR:PORT" or "[ADDR]:PORT", with "/iser" behind it for a portal over iSER. */
 static int
 del_portal(struct plan *p, const char *name)
 {

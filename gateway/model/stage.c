@@ -191,15 +191,15 @@ portal_down(struct plan_op *op)
 
 /* Portals on that port which this change takes away make room for one that overlaps them. */
 static bool
-ports_given_up(struct plan *p, uint16_t port)
+ports_given_up(struct plan *p, const struct gw_portal *by)
 {
 	bool any = false;
 
 	for (uint32_t i = 0; i < p->nop; i++) {
 		struct m_portal *old = p->op[i].old;
 
-		if (p->op[i].kind != OP_PORTAL || !old || p->op[i].new || old->p.port != port ||
-		    !old->listening)
+		if (p->op[i].kind != OP_PORTAL || !old || p->op[i].new || !old->listening ||
+		    old->p.port != by->port || old->p.xport != by->xport)
 			continue;
 		portal_down(&p->op[i]);
 		any = true;
@@ -217,7 +217,7 @@ listen_one(struct plan *p, struct plan_op *op)
 	if (op->old)
 		portal_down(op);
 	rc = new->p.xport->listen(&new->p, why, sizeof(why));
-	if (rc && ports_given_up(p, new->p.port))
+	if (rc && ports_given_up(p, &new->p))
 		rc = new->p.xport->listen(&new->p, why, sizeof(why));
 	if (rc == 0) {
 		new->listening = op->staged = true;
@@ -248,10 +248,12 @@ portal_up(struct m_portal *old)
 {
 	char why[256] = "";
 
-	if (old->p.xport->listen(&old->p, why, sizeof(why)) == 0)
+	if (old->p.xport->listen(&old->p, why, sizeof(why)) == 0) {
+		old->p.xport->accept(&old->p);
 		old->listening = true;
-	else
+	} else {
 		portal_trouble(old, why[0] ? why : "cannot listen again");
+	}
 }
 
 /* --- step 3: stores that move from one LU to another, or change their options --- */

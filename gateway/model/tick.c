@@ -69,6 +69,7 @@ retry_portal(struct m_portal *p)
 	char why[256] = "";
 
 	if (p->p.xport->listen(&p->p, why, sizeof(why)) == 0) {
+		p->p.xport->accept(&p->p);
 		p->listening = true;
 		portal_trouble(p, NULL);
 	} else {

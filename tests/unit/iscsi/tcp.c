@@ -309,6 +309,7 @@ start(void)
 		gw_core_at(i)->slot[GW_SLOT_MODEL] = &model;
 	ck_assert_int_eq(gw_cores_start(), 0);
 	ck_assert_msg(tcp_listen(&portal, err, sizeof(err)) == 0, "%s", err);
+	tcp_accept(&portal);
 }
 
 static void
@@ -376,6 +377,39 @@ START_TEST(port_in_use)
 }
 END_TEST
 
+static void
+nothing(struct gw_core *core, void *arg)
+{
+	(void)core;
+	(void)arg;
+}
+
+/* Until the model is there nobody is let in; then whoever waited is. */
+START_TEST(early_callers_wait)
+{
+	char err[256];
+	int early, fd;
+
+	start();
+	tcp_unlisten(&portal);
+	ck_assert_msg(tcp_listen(&portal, err, sizeof(err)) == 0, "%s", err);
+	early = dial();
+	ck_assert_int_ge(early, 0);
+	for (unsigned turn = 0; turn < 100; turn++) {
+		for (unsigned i = 0; i < gw_ncores(); i++) {
+			gw_run_sync(gw_core_at(i), nothing, NULL);
+			ck_assert_uint_eq(atomic_load(&gw_core_at(i)->load), 0);
+		}
+	}
+	tcp_accept(&portal);
+	fd = login(1);
+	ck_assert_int_ge(fd, 0);
+	close(early);
+	close(fd);
+	stop();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -391,6 +425,7 @@ main(void)
 		tcase_add_test(t, many_sessions);
 		tcase_add_test(t, reinstated_across_cores);
 		tcase_add_test(t, port_in_use);
+		tcase_add_test(t, early_callers_wait);
 		suite_add_tcase(s, t);
 	}
 	r = srunner_create(s);

@@ -164,6 +164,32 @@ START_TEST(test_addresses)
 }
 END_TEST
 
+/* A TCP and an iSER portal may have one address; each discovery session is told of its own kind. */
+START_TEST(test_portals_of_the_same_transport)
+{
+	static const struct gw_xport_ops tcp = {.name = "tcp"}, iser = {.name = "iser"};
+	struct ask *a = ask_new(NULL);
+	struct gw_portal both[3] = {a->w.portal, a->w.portal, a->w.portal}, *list[3];
+
+	for (unsigned i = 0; i < 3; i++)
+		list[i] = both + i;
+	both[0].xport = both[1].xport = &iser;
+	both[1].port = 3261;
+	both[2].xport = &tcp;
+	a->w.model.portal = list;
+	a->w.model.nportal = 3;
+	a->env.xport = &tcp;
+	ck_assert_str_eq(ask(a, "SendTargets=All"), DISK);
+	a->env.xport = &iser;
+	ck_assert_str_eq(ask(a, "SendTargets=All"), DISK " TargetAddress=192.0.2.1:3261,1");
+	ck_assert_str_eq(ask(a, "SendTargets=" IQN), DISK " TargetAddress=192.0.2.1:3261,1");
+	a->w.model.nportal = 2; /* none of its kind: the target is there, without an address */
+	a->env.xport = &tcp;
+	ck_assert_str_eq(ask(a, "SendTargets=All"), "TargetName=" IQN);
+	ask_free(a);
+}
+END_TEST
+
 struct crowd {
 	struct gw_target *target, **list;
 	struct gw_portal portal[3], *portals[3];
@@ -407,5 +433,6 @@ START_TEST(test_limits)
 }
 END_TEST
 
-SUITE("iscsi text_op", test_who_may_ask_what, test_addresses, test_ten_thousand_targets,
-      test_model_changes, test_work_is_bounded, test_max_recv_dsl, test_exchange_rules, test_limits)
+SUITE("iscsi text_op", test_who_may_ask_what, test_addresses, test_portals_of_the_same_transport,
+      test_ten_thousand_targets, test_model_changes, test_work_is_bounded, test_max_recv_dsl,
+      test_exchange_rules, test_limits)

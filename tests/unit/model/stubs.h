@@ -17,7 +17,9 @@
 
 static unsigned stub_step, stub_fail_at;
 static unsigned stub_devs, stub_lus, stub_listeners, stub_resized, stub_updated;
-static char stub_ports[64][32]; /* "host:port" that listen */
+static char stub_ports[80][40]; /* "host:port" that listen, over iSER "iser host:port" */
+static bool stub_accepting[80];
+static bool stub_no_rdma;       /* no device: nothing listens over iSER */
 static struct be_dev *stub_dev[256];
 static bool stub_missing; /* no backing store can be opened */
 static _Atomic unsigned stub_closed, stub_retargeted;
@@ -241,18 +243,24 @@ stub_close(struct gw_nexus *n, enum gw_why why)
 static void
 stub_port(const struct gw_portal *p, char *out)
 {
-	snprintf(out, 32, "%.20s:%u", p->host, p->port);
+	snprintf(out, 40, "%s%.20s:%u", p->xport == m_xport(GW_TRANSPORT_ISER) ? "iser " : "",
+		 p->host, p->port);
 }
 
 static int
 stub_listen(struct gw_portal *p, char *err, unsigned err_size)
 {
-	char name[32];
+	char name[40];
 	unsigned at = 0;
 
 	stub_port(p, name);
+	if (*name == 'i' && stub_no_rdma) {
+		snprintf(err, err_size, "this host has no RDMA device");
+		return -ENODEV;
+	}
 	for (unsigned i = 0; i < GW_ARRAY_LEN(stub_ports); i++) {
-		if (stub_ports[i][0] && atoi(strrchr(stub_ports[i], ':') + 1) == p->port) {
+		if (stub_ports[i][0] && (*stub_ports[i] == 'i') == (*name == 'i') &&
+		    atoi(strrchr(stub_ports[i], ':') + 1) == p->port) {
 			snprintf(err, err_size, "port %u is in use", p->port);
 			return -EADDRINUSE;
 		}
@@ -264,14 +272,35 @@ stub_listen(struct gw_portal *p, char *err, unsigned err_size)
 	while (stub_ports[at][0])
 		at++;
 	memcpy(stub_ports[at], name, sizeof(name));
+	stub_accepting[at] = false;
 	stub_listeners++;
 	return 0;
+}
+
+/* Whoever is let in finds what the portal came with. */
+static void
+stub_accept(struct gw_portal *p)
+{
+	const struct gw_model *m = gw_core_at(0)->slot[GW_SLOT_MODEL];
+	bool known = false;
+	char name[40];
+
+	for (uint32_t i = 0; i < m->nportal; i++)
+		known |= m->portal[i] == p;
+	ck_assert(known);
+	stub_port(p, name);
+	for (unsigned i = 0; i < GW_ARRAY_LEN(stub_ports); i++) {
+		if (strcmp(stub_ports[i], name) == 0) {
+			ck_assert(!stub_accepting[i]);
+			stub_accepting[i] = true;
+		}
+	}
 }
 
 static void
 stub_unlisten(struct gw_portal *p)
 {
-	char name[32];
+	char name[40];
 
 	stub_port(p, name);
 	for (unsigned i = 0; i < GW_ARRAY_LEN(stub_ports); i++) {
@@ -285,6 +314,15 @@ stub_unlisten(struct gw_portal *p)
 static const struct gw_xport_ops stub_xport = {
     .name = "stub",
     .listen = stub_listen,
+    .accept = stub_accept,
+    .unlisten = stub_unlisten,
+    .close = stub_close,
+};
+
+static const struct gw_xport_ops stub_iser = {
+    .name = "iser",
+    .listen = stub_listen,
+    .accept = stub_accept,
     .unlisten = stub_unlisten,
     .close = stub_close,
 };
@@ -331,7 +369,7 @@ static inline void
 stub_start(unsigned ncores)
 {
 	cores_start(ncores, 4 << 20, 0);
-	gw_conf_xport(&stub_xport);
+	gw_conf_xports(&stub_xport, &stub_iser);
 	ck_assert_int_eq(gw_conf_init(), 0);
 }
 
