@@ -121,13 +121,32 @@ grave_put(struct grave *g, void (*bury)(void *), void *body)
 	g->item[g->nitem++].body = body;
 }
 
-/* By what the last tour has seen. */
+static bool
+holds_target(const struct grave *g, uint64_t uid)
+{
+	for (uint32_t i = 0; i < g->nsnap; i++) {
+		if (g->snap[i]->uid == uid)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * By what the last tour has seen. A session that is closing keeps its snapshot through later changes,
+ * and that names LUs which those have taken away: they wait for the older graves of their target.
+ */
 static bool
 visited(const struct grave *g)
 {
-	for (uint32_t i = 0; i < g->nsnap; i++) {
-		if (*g->snap[i]->seen == gw_conf_now.epoch)
-			return true;
+	gw_list_each (old, &gw_conf_now.graves, struct grave, node) {
+		for (uint32_t i = 0; i < old->nsnap; i++) {
+			const struct gw_target *t = old->snap[i];
+
+			if (*t->seen == gw_conf_now.epoch && holds_target(g, t->uid))
+				return true;
+		}
+		if (old == g)
+			break;
 	}
 	return false;
 }

@@ -115,5 +115,33 @@ START_TEST(test_old_snapshot_waits_for_the_last_session)
 }
 END_TEST
 
+/* A session that is closing sees what there was when it last looked, however often that changes. */
+START_TEST(test_lun_waits_for_older_snapshots)
+{
+	char path[] = "path=/a", *kv[] = {path, NULL};
+	struct gw_conf_lun l = stub_lun(1, 1, kv);
+	struct gw_conf_change add = {.lun = &l, .nlun = 1};
+	struct gw_conf_key key = {.kind = GW_KEY_LUN, .tid = 1, .lun = 1};
+	struct gw_conf_change del = {.del = &key, .ndel = 1};
+	unsigned lus;
+
+	start_with_sessions();
+	ck_assert_int_eq(gw_conf_apply(&add, &err), 0);
+	lus = stub_lus;
+	nexus[1].closing = true;
+	set_target(1, "iqn.2026-01.example:renamed");
+	ck_assert_int_eq(gw_conf_apply(&del, &err), 0);
+	ck_assert_uint_eq(nexus[1].target->nlun, 2);
+	ck_assert_uint_eq(stub_lus, lus);
+	gw_conf_tick();
+	ck_assert_uint_eq(stub_lus, lus);
+	gw_run_sync(gw_core_at(1), del_nexus, &nexus[1]);
+	gw_conf_tick();
+	ck_assert_uint_eq(stub_lus, lus - 1);
+	ck_assert(gw_list_empty(&gw_conf_now.graves));
+	stub_stop();
+}
+END_TEST
+
 SUITE("publish", test_sessions_go_on_with_the_new_snapshot, test_target_with_sessions_needs_force,
-      test_old_snapshot_waits_for_the_last_session)
+      test_old_snapshot_waits_for_the_last_session, test_lun_waits_for_older_snapshots)
