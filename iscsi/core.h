@@ -25,6 +25,8 @@ uint32_t iscsi_conns(void);
 
 #define ISCSI_LOGINS 64
 
+struct iscsi_wire;
+
 struct iscsi_core {
 	struct gw_core *core;
 	struct gw_pool tasks, ctls, batches, logins;
@@ -43,6 +45,15 @@ void iscsi_core_wake(struct iscsi_core *ic);
 /* famine.c: somebody waits for buffers or a login's memory. */
 void iscsi_famine_init(struct iscsi_core *ic);
 void iscsi_famine(struct iscsi_core *ic);
+/* crowd.c: as many connections are open as may be; says so to the log. Any thread. */
+bool iscsi_crowd_full(void);
+/* One more comes to this core: ends a connection in its favour, if there are too many of its kind. */
+void iscsi_crowd_shed(struct iscsi_core *ic);
+/*
+ * What that wire has on this core for its connections is used up: one of them that has not logged in
+ * makes room, or else one that is for discovery alone.
+ */
+void iscsi_crowd_yield(struct iscsi_core *ic, const struct iscsi_wire *wire);
 /* An object of conn_mem or sess_mem; NULL without memory. Not in the data path. */
 void *iscsi_core_get(struct gw_pool *p);
 /* A session more or less: the pools grow with their number, shrink when there is none. Best effort. */

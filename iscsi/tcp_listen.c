@@ -3,7 +3,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <semaphore.h>
@@ -16,11 +15,10 @@
 #include "gateway/core/timer.h"
 #include "iscsi/tcp_conn.h"
 #include "iscsi/tcp_xport.h"
+#include "iscsi/xport.h"
 
-#define BACKLOG       1024
-#define CONNS_MAX     16384u /* of all cores */
-#define RETRY_MS      100
-#define HALF_OPEN_MAX 4096u /* connections of a core that have not logged in */
+#define BACKLOG  1024
+#define RETRY_MS 100
 
 /* Home: `core`; made and freed by the control thread. */
 struct tcp_listener {
@@ -43,38 +41,6 @@ socket_options(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-}
-
-/* Too many that have not logged in: the oldest makes room, so that a flood cannot shut others out.
- */
-static void
-shed(struct iscsi_core *ic)
-{
-	/* All cores together stay below CONNS_MAX, where nobody is let in any more. */
-	if (ic->nconn < ic->nsess + GW_MIN(HALF_OPEN_MAX, CONNS_MAX / 2 / gw_ncores()))
-		return;
-	gw_list_each (c, &ic->conns, struct iscsi_conn, node) {
-		if (!c->full && !c->dying) {
-			iscsi_conn_end(c, "too many connections have not logged in");
-			return;
-		}
-	}
-}
-
-/* Discovery needs no permission: when few places are left, the one that was silent longest goes. */
-static void
-shed_discovery(struct iscsi_core *ic)
-{
-	struct iscsi_conn *old = NULL;
-
-	if (iscsi_conns() < CONNS_MAX / 8 * 7)
-		return;
-	gw_list_each (c, &ic->conns, struct iscsi_conn, node) {
-		if (c->full && c->discovery && !c->dying && (!old || c->heard_at < old->heard_at))
-			old = c;
-	}
-	if (old)
-		iscsi_conn_end(old, "too many connections, and it is for discovery alone");
 }
 
 static struct iscsi_conn *
@@ -110,8 +76,7 @@ arrives(struct gw_core *on, struct gw_msg *msg)
 	int fd = a->fd;
 
 	free(a);
-	shed(on->slot[GW_SLOT_ISCSI]);
-	shed_discovery(on->slot[GW_SLOT_ISCSI]);
+	iscsi_crowd_shed(on->slot[GW_SLOT_ISCSI]);
 	c = conn_for(on, fd, tpgt);
 	if (c) {
 		iscsi_conn_start(c);
@@ -127,11 +92,8 @@ hand_over(int fd, uint16_t tpgt)
 	struct arrival *a = NULL;
 	struct gw_core *home;
 
-	if (iscsi_conns() < CONNS_MAX)
+	if (!iscsi_crowd_full())
 		a = malloc(sizeof(*a));
-	else
-		gw_log_limited(GW_LOG_WARN, "connection refused: %u are open. max=%u", CONNS_MAX,
-			       CONNS_MAX);
 	if (!a) {
 		close(fd);
 		return;
@@ -205,18 +167,18 @@ stop_on(struct gw_core *core, void *arg)
 }
 
 static int
-open_socket(const struct addrinfo *ai)
+open_socket(const struct sockaddr_storage *addr, socklen_t len)
 {
-	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(addr->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int on = 1, off = 0, saved;
 
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	/* "::" serves both families, whatever net.ipv6.bindv6only says. */
-	if (ai->ai_family == AF_INET6)
+	if (addr->ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+	if (bind(fd, (const struct sockaddr *)addr, len) == 0 && listen(fd, BACKLOG) == 0)
 		return fd;
 	saved = errno;
 	close(fd);
@@ -227,26 +189,17 @@ open_socket(const struct addrinfo *ai)
 static int
 open_portal(const struct gw_portal *p, char *err, unsigned err_size)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-				 .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
-	struct addrinfo *ai = NULL;
-	char port[8];
-	int fd;
+	struct sockaddr_storage addr;
+	int fd, len = iscsi_portal_address(p, &addr, err, err_size);
 
-	snprintf(port, sizeof(port), "%u", p->port);
-	if (getaddrinfo(p->host, port, &hints, &ai) != 0) {
-		snprintf(err, err_size,
-			 "portal address \"%s\" is not a numeric IPv4 or IPv6 address", p->host);
-		return -EINVAL;
-	}
-	fd = open_socket(ai);
-	freeaddrinfo(ai);
+	if (len < 0)
+		return len;
+	fd = open_socket(&addr, (socklen_t)len);
 	if (fd == -EAFNOSUPPORT && strcmp(p->host, "::") == 0) {
-		ai = NULL;
-		if (getaddrinfo("0.0.0.0", port, &hints, &ai) == 0) {
-			fd = open_socket(ai);
-			freeaddrinfo(ai);
-		}
+		struct sockaddr_in *in = (void *)&addr;
+
+		*in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(p->port)};
+		fd = open_socket(&addr, sizeof(*in));
 	}
 	if (fd == -EADDRINUSE)
 		snprintf(err, err_size, "port %u of %s is in use by another program", p->port,
