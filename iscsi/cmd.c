@@ -41,11 +41,18 @@ iscsi_task_freed(struct iscsi_conn *c)
 		gw_at_kick(c->core, &c->rx_hook);
 }
 
+/* Its buffer is being received into. */
+static bool
+held(const struct iscsi_task *t)
+{
+	return t->conn->rx.task == t || t->moving;
+}
+
 void
 iscsi_task_free_data(struct iscsi_task *t)
 {
-	/* A receive may be under way into the buffer: then the end of the PDU frees it. */
-	if (t->conn->rx.task == t)
+	/* Data may be on its way into the buffer: then the end of that frees it. */
+	if (held(t))
 		return;
 	gw_cmd_give_back(&t->cmd);
 	if (t->sg.n) {
@@ -53,9 +60,9 @@ iscsi_task_free_data(struct iscsi_task *t)
 		gw_buf_put(t->conn->core, &t->sg);
 		iscsi_task_freed(t->conn);
 	}
-	if (t->chunk)
-		gw_chunk_put(t->chunk);
-	t->chunk = NULL;
+	if (t->kept)
+		t->conn->wire->unkeep(t);
+	t->kept = NULL;
 }
 
 void
@@ -64,7 +71,7 @@ iscsi_task_settle(struct iscsi_task *t)
 	struct iscsi_conn *c = t->conn;
 
 	if (t->begun || t->running || t->awaiting || t->parked || t->answer || t->tx.queued ||
-	    c->rx.task == t)
+	    held(t))
 		return;
 	iscsi_task_answered(t);
 	iscsi_task_free_data(t);
@@ -105,7 +112,7 @@ iscsi_task_await(struct iscsi_task *t, bool on)
 bool
 iscsi_task_is_ghost(const struct iscsi_task *t)
 {
-	return t->awaiting && t->swallow && !t->answer && !t->tx.queued && t->conn->rx.task != t;
+	return t->awaiting && t->swallow && !t->answer && !t->tx.queued && !held(t);
 }
 
 void
@@ -157,7 +164,7 @@ over(const struct iscsi_task *t, uint64_t max)
 static bool
 get_buf(struct iscsi_task *t, uint64_t max)
 {
-	if (t->cmd.data_len == 0 || t->sg.n || t->chunk)
+	if (t->cmd.data_len == 0 || t->sg.n || t->kept)
 		return true;
 	if (over(t, max))
 		return false;
@@ -186,8 +193,8 @@ try_exec(struct iscsi_task *t)
 {
 	if (!scsi_lends(&t->cmd) && !iscsi_task_need_buf(t))
 		return false;
-	if (t->chunk) {
-		t->cmd.iov = &t->chunk_iov;
+	if (t->kept) {
+		t->cmd.iov = &t->kept_iov;
 		t->cmd.niov = 1;
 	} else {
 		t->cmd.iov = t->sg.n ? t->sg.iov : NULL;
@@ -205,7 +212,7 @@ static bool
 try_go_on(struct iscsi_task *t)
 {
 	if (t->got < t->want) {
-		if (!iscsi_r2t_start(t))
+		if (!t->conn->wire->solicit(t))
 			return false;
 	} else if (!try_exec(t)) {
 		return false;
@@ -251,10 +258,21 @@ iscsi_task_advance(struct iscsi_task *t)
 		iscsi_r2t_end(t);
 	}
 	/* First come, first served, but what they wait for may be the memory that this one has. */
-	if ((!gw_list_empty(&c->parked) && !t->sg.n && !t->chunk) || !try_go_on(t))
+	if ((!gw_list_empty(&c->parked) && !t->sg.n && !t->kept) || !try_go_on(t))
 		park(t);
 }
 
+void
+iscsi_task_moved(struct iscsi_task *t)
+{
+	t->got = t->asked;
+	iscsi_task_advance(t);
+	t->moving = false;
+	/* Over already, and with nothing to send: what it would have freed was held until now. */
+	if (!t->begun && !t->running && t->got >= t->want && t->send_len == 0)
+		iscsi_task_free_data(t);
+	iscsi_task_settle(t);
+}
 /*
  * 11.2.1.8: a tag is the initiator's again once it has the status, which may be long before our send
  * has ended: other answers follow in it.
@@ -327,8 +345,11 @@ fill(struct iscsi_conn *c, struct iscsi_task *t)
 	cmd->aborted = GW_ABORT_NONE;
 	cmd->iov = NULL;
 	cmd->niov = 0;
-	/* A digest is computed here, and of data that must not change until it has gone. */
-	cmd->lend = c->ddig ? BE_LEND_CONST : BE_LEND;
+	/*
+	 * A digest is computed here, and of data that must not change until it has gone. An RDMA
+	 * device does not know memory that is lent.
+	 */
+	cmd->lend = c->wire->rdma ? 0 : c->ddig ? BE_LEND_CONST : BE_LEND;
 	cmd->io.give_back = NULL;
 	cmd->dir = GW_DIR_NONE;
 	cmd->data_len = cmd->dma_align = cmd->out_len = cmd->in_len = cmd->moved = 0;

@@ -194,17 +194,19 @@ iscsi_conn_event(struct iscsi_conn *c, enum iscsi_ev ev)
 void
 iscsi_conn_end(struct iscsi_conn *c, const char *why)
 {
+	bool bye = c->state == ISCSI_S1_FREE;
+
 	if (c->dying)
 		return;
 	c->dying = true;
 	c->why = why;
 	iscsi_conn_unplace(c);
-	if (c->state != ISCSI_S1_FREE)
+	if (!bye)
 		(void)iscsi_conn_event(c, ISCSI_EV_LOST);
 	gw_timer_stop(&c->login_timer);
 	gw_timer_stop(&c->tick);
 	c->rx.stop |= ISCSI_STOP_CLOSE;
-	c->wire->stop(c);
+	c->wire->stop(c, bye);
 	iscsi_conn_poke(c);
 }
 
@@ -237,6 +239,7 @@ drop(struct iscsi_task *t)
 	iscsi_task_await(t, false);
 	iscsi_r2t_end(t);
 	t->answer = false;
+	t->swallow = true; /* an RDMA Read may be under way: its end is the task's, not the command's begin */
 	iscsi_task_free_data(t);
 	iscsi_task_settle(t);
 }
@@ -275,7 +278,8 @@ take_down(struct iscsi_conn *c)
 	c->logout = NULL;
 	iscsi_tx_purge(c);
 	iscsi_tasks_drop(c);
-	gw_log_limited(c->state == ISCSI_S1_FREE ? GW_LOG_INFO : GW_LOG_WARN,
+	/* Who has discovered what there is, often leaves without a word. */
+	gw_log_limited(c->state == ISCSI_S1_FREE || c->discovery ? GW_LOG_INFO : GW_LOG_WARN,
 		       "connection closed: %s. peer=%s initiator=%s tid=%u", c->why, c->peer_text,
 		       c->sess ? c->sess->nexus.initiator : "-", c->sess ? c->sess->key.tid : 0);
 }

@@ -106,6 +106,7 @@ struct iscsi_task {
 	bool counted; /* holds a place of the command window */
 	bool told;    /* its status is laid out, or none is due */
 	bool tagless; /* another task has its tag by now */
+	bool moving;  /* an RDMA Read fills its buffer; until iscsi_task_moved() nothing frees it */
 
 	/* Data-out; in sequence, as DataPDUInOrder and DataSequenceInOrder say (13.18, 13.19). */
 	uint32_t want;     /* bytes of the stream that the command takes */
@@ -123,8 +124,9 @@ struct iscsi_task {
 	/* Data-in. */
 	uint32_t send_len, sent, in_sn;
 
-	struct gw_chunk *chunk; /* immediate data used in place */
-	struct iovec chunk_iov;
+	struct iscsi_remote remote;
+	void *kept; /* immediate data used in place: the wire's, see wire->keep() */
+	struct iovec kept_iov;
 	struct gw_sg sg;
 	struct gw_cmd cmd;
 };
@@ -179,6 +181,7 @@ struct iscsi_conn {
 
 	struct gw_list txq;
 	bool tx_busy;   /* something is on its way that the peer has not taken yet */
+	bool tx_full;   /* ... and the wire takes no more until some of it has gone */
 	bool tx_hungry; /* it waits for memory to send by */
 	struct gw_hook tx_hook;
 	uint64_t tx_stamp; /* core->now when it began */
@@ -361,6 +364,8 @@ void iscsi_task_unpark(struct iscsi_conn *c);
 /* A buffer for all that the command moves, if it has none; false: none now, the connection waits.
  */
 bool iscsi_task_need_buf(struct iscsi_task *t);
+/* All that was announced to be moved by RDMA is in the task's buffer. */
+void iscsi_task_moved(struct iscsi_task *t);
 /* Slot or memory came free, perhaps from inside the SCSI layer: who waits for it, tries later. */
 void iscsi_task_freed(struct iscsi_conn *c);
 /* Solicits the rest of a task's data, now or in its turn; false: no slot or buffer now. */
@@ -380,6 +385,15 @@ struct iscsi_task *iscsi_r2t_find(struct iscsi_conn *c, uint32_t ttt);
 
 /* xport->respond */
 void iscsi_respond(struct gw_cmd *cmd);
+/* The header of a SCSI Response (11.4), ISCSI_BHS_LEN zeroed bytes but for its DataSegmentLength. */
+void iscsi_response_head(struct iscsi_conn *c, struct iscsi_task *t, uint8_t *bhs);
+/* Its data segment, ISCSI_SENSE_SEGMENT bytes at most; 0: none. */
+#define ISCSI_SENSE_SEGMENT (2 + GW_SENSE_MAX)
+uint32_t iscsi_response_sense(const struct gw_cmd *cmd, uint8_t *p);
+/* The header of a control PDU as it goes out, likewise. */
+void iscsi_ctl_head(struct iscsi_conn *c, const struct iscsi_ctl *ctl, uint8_t *bhs);
+/* ... and its data, ctl->len bytes. */
+uint8_t *iscsi_ctl_data(struct iscsi_ctl *ctl);
 /* The answer is laid out: the window opens by one, and the tag may come again. */
 void iscsi_task_answered(struct iscsi_task *t);
 

@@ -243,7 +243,8 @@ grant(struct iscsi_conn *c)
 
 	c->depth = depth_of(l);
 	c->rx.stop |= ISCSI_STOP_GRANT;
-	c->sess = iscsi_session_new(c, l, c->depth);
+	if (!c->wire->admit || c->wire->admit(c, &c->depth))
+		c->sess = iscsi_session_new(c, l, c->depth);
 	if (!c->sess) {
 		finish(c, ISCSI_LOGIN_NO_RESOURCES, 0);
 	} else if (l->discovery) {

@@ -53,6 +53,24 @@ iscsi_ctl_send(struct iscsi_ctl *ctl)
 		iscsi_tx_queue(ctl->conn, &ctl->tx);
 }
 
+void
+iscsi_ctl_head(struct iscsi_conn *c, const struct iscsi_ctl *ctl, uint8_t *bhs)
+{
+	memcpy(bhs, ctl->bhs, ISCSI_BHS_LEN);
+	if (ctl->raw)
+		return;
+	gw_put_be32(bhs + ISCSI_AT_STATSN, c->stat_sn);
+	iscsi_tx_window(c, bhs);
+	if (ctl->status)
+		c->stat_sn++;
+}
+
+uint8_t *
+iscsi_ctl_data(struct iscsi_ctl *ctl)
+{
+	return ctl->sg.n ? (uint8_t *)ctl->sg.iov[0].iov_base + ctl->at : ctl->small;
+}
+
 static struct iscsi_ctl *
 reject_new(struct iscsi_conn *c, enum iscsi_reject reason)
 {

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "iscsi/session.h"
-#include "iscsi/tcp_conn.h"
 
 /*
  * Aborted: data that was announced or asked for may still come and is swallowed; R2Ts that are not
@@ -88,33 +87,23 @@ iscsi_respond(struct gw_cmd *cmd)
 }
 
 /* 11.4.7: the sense data follows its length. */
-static uint32_t
-sense_segment(struct tcp_batch *b, const struct gw_cmd *cmd)
+uint32_t
+iscsi_response_sense(const struct gw_cmd *cmd, uint8_t *p)
 {
-	uint32_t len = 2u + cmd->sense_len;
-	uint8_t *p;
-
 	if (cmd->status != SAM_CHECK_CONDITION || cmd->sense_len == 0)
 		return 0;
-	p = tcp_batch_small(b, len);
 	gw_put_be16(p, cmd->sense_len);
 	memcpy(p + 2, cmd->sense, cmd->sense_len);
-	return len;
+	return 2u + cmd->sense_len;
 }
 
-bool
-iscsi_response_build(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_task *t)
+void
+iscsi_response_head(struct iscsi_conn *c, struct iscsi_task *t, uint8_t *bhs)
 {
 	const struct gw_cmd *cmd = &t->cmd;
-	uint32_t under, over, len;
-	uint8_t *bhs;
+	uint32_t under, over;
 
-	if (iscsi_data_in_collapsed(t))
-		return true;
-	if (!tcp_batch_room(b))
-		return false;
 	iscsi_task_answered(t);
-	bhs = tcp_batch_head(b);
 	gw_cmd_residual(cmd, &under, &over);
 	bhs[ISCSI_AT_OPCODE] = ISCSI_OP_SCSI_RSP;
 	bhs[ISCSI_AT_FLAGS] = ISCSI_FLAG_F | (over ? ISCSI_RSP_O : 0) | (under ? ISCSI_RSP_U : 0);
@@ -125,8 +114,5 @@ iscsi_response_build(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_tas
 	/* 11.4.8: ExpDataSN counts the Data-In and R2T PDUs of the command. */
 	gw_put_be32(bhs + ISCSI_AT_DATASN, t->in_sn + t->r2t_sent);
 	gw_put_be32(bhs + ISCSI_AT_RESIDUAL, under + over);
-	len = sense_segment(b, cmd);
-	tcp_batch_seal(b, bhs, NULL, 0, len, c->hdig, c->ddig);
 	gw_stat_add(c->sess->nexus.stats.rsp_pdus, 1);
-	return true;
 }

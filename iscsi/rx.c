@@ -51,7 +51,7 @@ iscsi_rx_to_task(struct iscsi_conn *c, struct iscsi_task *t, uint32_t off)
 {
 	c->rx.task = t;
 	c->rx.off = off;
-	c->rx.sink = t->chunk ? ISCSI_SINK_IN_PLACE : ISCSI_SINK_TASK;
+	c->rx.sink = t->kept ? ISCSI_SINK_IN_PLACE : ISCSI_SINK_TASK;
 }
 
 uint8_t *

@@ -17,10 +17,11 @@ wire_start(struct iscsi_conn *c)
 }
 
 static void
-wire_stop(struct iscsi_conn *c)
+wire_stop(struct iscsi_conn *c, bool bye)
 {
 	struct tcp_conn *tc = tcp_conn_of(c);
 
+	(void)bye; /* what is sent arrives before our FIN */
 	if (tc->in.busy)
 		gw_cancel(c->core, &tc->in.op);
 	if (c->tx_busy)
@@ -60,6 +61,8 @@ static const struct iscsi_wire wire = {
     .go_on = tcp_rx_go_on,
     .send = tcp_tx_send,
     .keep = tcp_rx_keep,
+    .unkeep = tcp_rx_unkeep,
+    .solicit = iscsi_r2t_start,
     .stop = wire_stop,
     .busy = wire_busy,
     .close = wire_close,

@@ -57,6 +57,7 @@ struct iscsi_conn *tcp_conn_new(struct gw_core *home, int fd, const struct socka
 void tcp_rx_start(struct tcp_conn *tc);
 void tcp_rx_go_on(struct iscsi_conn *c);
 bool tcp_rx_keep(struct iscsi_conn *c, struct iscsi_task *t);
+void tcp_rx_unkeep(struct iscsi_task *t);
 void tcp_rx_close(struct tcp_conn *tc);
 
 /* --- tcp_tx.c --- */
@@ -84,6 +85,5 @@ bool iscsi_r2t_build(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_tas
 bool iscsi_data_in_build(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_task *t);
 /* Status went with the last Data-In. */
 bool iscsi_data_in_collapsed(const struct iscsi_task *t);
-bool iscsi_response_build(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_task *t);
 
 #endif

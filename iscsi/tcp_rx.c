@@ -298,10 +298,16 @@ tcp_rx_keep(struct iscsi_conn *c, struct iscsi_task *t)
 	at = in->chunk->data + in->at;
 	if ((uintptr_t)at & (align - 1))
 		return false;
-	t->chunk = in->chunk;
-	gw_chunk_ref(t->chunk);
-	t->chunk_iov = (struct iovec){at, len};
+	gw_chunk_ref(in->chunk);
+	t->kept = in->chunk;
+	t->kept_iov = (struct iovec){at, len};
 	return true;
+}
+
+void
+tcp_rx_unkeep(struct iscsi_task *t)
+{
+	gw_chunk_put(t->kept);
 }
 
 void

@@ -140,22 +140,35 @@ tcp_batch_seal(struct tcp_batch *b, uint8_t *bhs, const struct iovec *iov, uint3
 static bool
 ctl_build(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_ctl *ctl)
 {
+	struct iovec one = {iscsi_ctl_data(ctl), ctl->len};
 	uint8_t *bhs;
-	struct iovec one = {ctl->small, ctl->len};
 
 	if (!tcp_batch_room(b))
 		return false;
-	if (ctl->sg.n)
-		one.iov_base = (uint8_t *)ctl->sg.iov[0].iov_base + ctl->at;
 	bhs = tcp_batch_head(b);
-	memcpy(bhs, ctl->bhs, ISCSI_BHS_LEN);
-	if (!ctl->raw) {
-		gw_put_be32(bhs + ISCSI_AT_STATSN, c->stat_sn);
-		iscsi_tx_window(c, bhs);
-		if (ctl->status)
-			c->stat_sn++;
-	}
+	iscsi_ctl_head(c, ctl, bhs);
 	tcp_batch_seal(b, bhs, &one, 0, ctl->len, !ctl->raw && c->hdig, !ctl->raw && c->ddig);
+	return true;
+}
+
+/* The status, unless it went with the last Data-In. */
+static bool
+response_build(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_task *t)
+{
+	uint8_t sense[ISCSI_SENSE_SEGMENT];
+	uint8_t *bhs;
+	uint32_t len;
+
+	if (iscsi_data_in_collapsed(t))
+		return true;
+	if (!tcp_batch_room(b))
+		return false;
+	bhs = tcp_batch_head(b);
+	iscsi_response_head(c, t, bhs);
+	len = iscsi_response_sense(&t->cmd, sense);
+	if (len > 0)
+		memcpy(tcp_batch_small(b, len), sense, len);
+	tcp_batch_seal(b, bhs, NULL, 0, len, c->hdig, c->ddig);
 	return true;
 }
 
@@ -169,7 +182,7 @@ entry_build(struct iscsi_conn *c, struct tcp_batch *b, struct iscsi_tx *tx)
 		return iscsi_r2t_build(c, b, gw_container(tx, struct iscsi_task, tx));
 	default:
 		return iscsi_data_in_build(c, b, gw_container(tx, struct iscsi_task, tx)) &&
-		       iscsi_response_build(c, b, gw_container(tx, struct iscsi_task, tx));
+		       response_build(c, b, gw_container(tx, struct iscsi_task, tx));
 	}
 }
 
@@ -198,7 +211,7 @@ send_rest(struct tcp_conn *tc)
 	memset(&b->msg, 0, sizeof(b->msg));
 	b->msg.msg_iov = b->iov + b->first;
 	b->msg.msg_iovlen = b->niov - b->first;
-	c->tx_busy = true;
+	c->tx_busy = c->tx_full = true;
 	c->tx_stamp = c->core->now;
 	gw_sendmsg(c->core, &tc->tx_op, tc->fd, &b->msg);
 }
@@ -276,7 +289,7 @@ sent(struct gw_op *op, int res)
 	struct tcp_conn *tc = gw_container(op, struct tcp_conn, tx_op);
 	struct iscsi_conn *c = &tc->conn;
 
-	c->tx_busy = false;
+	c->tx_busy = c->tx_full = false;
 	if (c->dying) {
 		iscsi_conn_poke(c);
 		return;

@@ -17,7 +17,7 @@ iscsi_tx_queue(struct iscsi_conn *c, struct iscsi_tx *tx)
 {
 	tx->queued = true;
 	gw_list_add_tail(&c->txq, &tx->node);
-	if (!c->tx_busy && !c->dying)
+	if (!c->tx_full && !c->dying)
 		gw_at_flush(c->core, &c->tx_hook);
 }
 
@@ -73,7 +73,7 @@ flush(struct gw_hook *h)
 {
 	struct iscsi_conn *c = gw_container(h, struct iscsi_conn, tx_hook);
 
-	if (!c->dying && !c->tx_busy && !gw_list_empty(&c->txq))
+	if (!c->dying && !c->tx_full && !gw_list_empty(&c->txq))
 		c->wire->send(c);
 }
 
