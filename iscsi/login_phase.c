@@ -35,8 +35,9 @@ work_init(struct iscsi_conn *c)
 	    .model = gw_model_of(c->core),
 	    .peer = c->peer,
 	    .local = c->local,
-	    .max_recv_dsl = ISCSI_RECV_DSL,
 	    .tpgt = c->tpgt,
+	    .iser = c->wire->rdma,
+	    .max_recv_dsl = c->wire->rdma ? ISCSI_LOGIN_DSL : ISCSI_RECV_DSL,
 	};
 
 	c->work->out.n = 0;

@@ -71,9 +71,15 @@ iscsi_nego_init(struct iscsi_nego *n, const struct gw_target_params *want, uint3
 	n->mine.target_recv_dsl = n->mine.initiator_recv_dsl = n->mine.max_recv_dsl;
 	if (want)
 		want_target(n, want);
-	/* CRC of the wire is the fabric's business there: RFC 7145 6.1. */
-	if (iser)
+	if (iser) {
+		/* CRC of the wire is the fabric's business there: RFC 7145 6.1. */
 		n->digests[0] = n->digests[1] = DIGEST_NONE;
+		/* What is announced for TCP alone may be more than one RDMA message holds. */
+		n->max_xmit_dsl = GW_MIN(n->max_xmit_dsl, n->mine.max_recv_dsl);
+		/* Data that is not asked for comes through the RECV ring, and is copied from there. */
+		n->mine.initial_r2t = true;
+		n->mine.max_unexpected_pdus = ISCSI_UNEXPECTED_PDUS;
+	}
 	n->mine.rdma_extensions = iser;
 }
 
@@ -229,6 +235,9 @@ negotiate(struct iscsi_nego *n, enum iscsi_key k, const char *value, struct iscs
 		break;
 	default:
 		legal = declared(n, k, value, active);
+		/* Who tells his own limit, knows the key: 7145 6.7 has both sides declare theirs. */
+		if (legal && k == ISCSI_KEY_MAX_UNEXPECTED_PDUS)
+			snprintf(answer, sizeof(answer), "%u", n->mine.max_unexpected_pdus);
 		break;
 	}
 	if (n->offered & 1ull << k) { /* his answer to our offer: nothing to say to it */
@@ -306,6 +315,10 @@ iscsi_nego_end(const struct iscsi_nego *n, struct iscsi_params *active, char *wh
 {
 	bool on[2] = {active->header_digest, active->data_digest};
 
+	if (n->iser && !n->discovery && n->leading && !active->rdma_extensions) {
+		snprintf(why, why_size, "RDMAExtensions=Yes was not agreed on an RDMA connection");
+		return false;
+	}
 	for (unsigned i = 0; i < 2; i++) {
 		if (on[i] || n->digests[i] & DIGEST_NONE)
 			continue;
@@ -315,6 +328,11 @@ iscsi_nego_end(const struct iscsi_nego *n, struct iscsi_params *active, char *wh
 	}
 	/* The default FirstBurstLength yields to a smaller MaxBurstLength, 13.14. */
 	active->first_burst = GW_MIN(active->first_burst, active->max_burst);
+	/* RFC 7145 6.2: iSER has its own keys for the length of a data segment. */
+	if (active->rdma_extensions) {
+		active->max_recv_dsl = active->target_recv_dsl;
+		active->max_xmit_dsl = active->initiator_recv_dsl;
+	}
 	active->max_xmit_dsl = GW_MIN(active->max_xmit_dsl, n->max_xmit_dsl);
 	return true;
 }

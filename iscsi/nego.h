@@ -9,6 +9,9 @@
 #include "gateway/api/model.h"
 #include "iscsi/keys.h"
 
+/* PDUs beyond the command window that a connection over RDMA has RECVs for (RFC 7145 6.7, 8.1.1). */
+#define ISCSI_UNEXPECTED_PDUS 16
+
 struct iscsi_nego {
 	struct iscsi_params mine; /* what we want, each value within its key's range */
 	uint32_t max_xmit_dsl;	  /* the most that we send in one PDU */

@@ -101,8 +101,11 @@ work(struct iscsi_text *t, const struct iscsi_text_env *env, struct iscsi_text_o
 	    iscsi_keys_read(t->in, t->in_len, ISCSI_STAGE_FULL, &seen, &set, out, why, sizeof(why));
 	if (ok) {
 		value = set.value[ISCSI_KEY_MAX_RECV_DSL];
-		if (value && !iscsi_text_is_reply(value) &&
-		    !iscsi_nego_max_xmit(value, xmit_limit(env), env->params))
+		/* RFC 7145 6.2: over RDMA another key has the say, and that one is for logins. */
+		if (value && env->params->rdma_extensions)
+			iscsi_text_add(out, "MaxRecvDataSegmentLength", "Irrelevant");
+		else if (value && !iscsi_text_is_reply(value) &&
+			 !iscsi_nego_max_xmit(value, xmit_limit(env), env->params))
 			iscsi_text_add(out, "MaxRecvDataSegmentLength", "Reject");
 		value = set.value[ISCSI_KEY_SEND_TARGETS];
 		if (value)

@@ -185,13 +185,14 @@ START_TEST(test_together)
 	/* Irrelevant where 13 says so, when SessionType is Discovery. */
 	ck_assert_str_eq(ask(NULL, false, "MaxBurstLength=4096 InitialR2T=No ErrorRecoveryLevel=1"),
 			 "InitialR2T=Irrelevant MaxBurstLength=Irrelevant ErrorRecoveryLevel=0");
-	/* RFC 7145 6.1, 6.3 to 6.5 */
+	/* RFC 7145 6.1, 6.3 to 6.7; nothing comes unasked but with its command. */
 	ck_assert_str_eq(ask(&want, true,
 			     "InitiatorRecvDataSegmentLength=16384 HeaderDigest=CRC32C,None "
 			     "RDMAExtensions=Yes TargetRecvDataSegmentLength=512 "
-			     "MaxOutstandingUnexpectedPDUs=16 iSERHelloRequired=No"),
-			 "RDMAExtensions=Yes HeaderDigest=None TargetRecvDataSegmentLength=512 "
-			 "InitiatorRecvDataSegmentLength=16384");
+			     "MaxOutstandingUnexpectedPDUs=9 iSERHelloRequired=No InitialR2T=No"),
+			 "RDMAExtensions=Yes HeaderDigest=None InitialR2T=Yes "
+			 "TargetRecvDataSegmentLength=512 InitiatorRecvDataSegmentLength=16384 "
+			 "MaxOutstandingUnexpectedPDUs=16");
 }
 END_TEST
 

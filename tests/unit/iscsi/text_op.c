@@ -357,6 +357,12 @@ START_TEST(test_max_recv_dsl)
 	ck_assert_str_eq(ask(a, "MaxRecvDataSegmentLength=511"), "MaxRecvDataSegmentLength=Reject");
 	ck_assert_str_eq(ask(a, "MaxRecvDataSegmentLength=Irrelevant"), "");
 	ck_assert_uint_eq(a->params.max_xmit_dsl, 131072);
+	/* RFC 7145 6.2 */
+	a->params.rdma_extensions = true;
+	a->params.max_xmit_dsl = 128;
+	ck_assert_str_eq(ask(a, "MaxRecvDataSegmentLength=65536"),
+			 "MaxRecvDataSegmentLength=Irrelevant");
+	ck_assert_uint_eq(a->params.max_xmit_dsl, 128);
 	ask_free(a);
 }
 END_TEST
