@@ -31,9 +31,12 @@ endif
 endif
 
 PKGS	:= liburing libisal libcrypto jansson sqlite3 libsystemd
+ifeq ($(RDMA),1)
+PKGS	+= librdmacm libibverbs
+endif
 
 CFLAGS	?= -O2 -g
-CPPFLAGS += -I. -D_GNU_SOURCE -DLGT_VERSION='"$(VERSION)"'
+CPPFLAGS += -I. -D_GNU_SOURCE -DLGT_VERSION='"$(VERSION)"' -DLGT_RDMA=$(RDMA)
 WARN	:= -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wstrict-prototypes \
 	   -Wmissing-prototypes -Wvla -Wundef -Wwrite-strings -Wimplicit-fallthrough \
 	   -Wformat=2 -Wno-unused-parameter -Wno-missing-field-initializers
@@ -57,6 +60,8 @@ PROGRAMS     := $(if $(wildcard gateway/main.c),lichgated) \
 		$(if $(wildcard mgmt/lgtadm.c),lgtadm)
 # Each has a main() and is linked alone, not put into its folder's archive.
 MAINS	:= gateway/main.c mgmt/mgmtd.c mgmt/lgtadm.c
+# Without RDMA what is bytes alone stays, for its tests.
+LEFT_OUT := $(if $(filter 1,$(RDMA)),,$(filter-out iser/proto.c iser/life.c,$(wildcard iser/*.c)))
 
 Q	:= $(if $(filter 1,$(V)),,@)
 say	= $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(patsubst $(B)/%,%,$@))
@@ -80,7 +85,7 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 define folder_lib
-$(call lib,$(1)): $(call objs,$(filter-out $(MAINS),$(wildcard $(1)/*.c)))
+$(call lib,$(1)): $(call objs,$(filter-out $(MAINS) $(LEFT_OUT),$(wildcard $(1)/*.c)))
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	$$(call say,AR)

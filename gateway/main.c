@@ -22,6 +22,7 @@
 #include "iscsi/login.h"
 #include "iscsi/core.h"
 #include "iscsi/tcp_xport.h"
+#include "iser/xport.h"
 
 #define RUN_DIR_DEFAULT "/run/lichgate"
 #define FD_LIMIT        1048576u
@@ -35,7 +36,7 @@
 #define ISCSI_STOP_MS 1000
 
 struct options {
-	bool foreground, debug;
+	bool foreground, debug, iwarp;
 	struct gw_core_conf core;
 };
 
@@ -50,7 +51,7 @@ static struct {
 
 static const char usage[] =
     "Usage: lichgated [-f] [--cores LIST] [--engine NAME] [--poll-us N] [--buf-mb N]\n"
-    "                 [--debug]\n"
+    "                 [--iwarp] [--debug]\n"
     "The Lichgate iSCSI gateway. It is configured by lichgate-mgmtd.\n"
     "\n"
     "  -f, --foreground   stay in the foreground, log to standard error\n"
@@ -58,6 +59,7 @@ static const char usage[] =
     "      --engine NAME  uring, or epoll for where io_uring is forbidden (default: what works)\n"
     "      --poll-us N    before sleeping, look N us for more work (default: 0); costs CPU time\n"
     "      --buf-mb N     MiB of I/O buffers for each core (default: 64)\n"
+    "      --iwarp        use iWARP devices, too: their peers are trusted with all data\n"
     "      --debug        log more\n"
     "      --version      print the version and exit\n"
     "  -h, --help         print this and exit\n"
@@ -87,6 +89,7 @@ parse_options(int argc, char **argv, struct options *o)
 		OPT_ENGINE,
 		OPT_POLL,
 		OPT_BUF,
+		OPT_IWARP,
 		OPT_DEBUG,
 		OPT_VERSION
 	};
@@ -96,6 +99,7 @@ parse_options(int argc, char **argv, struct options *o)
 	    {"engine", required_argument, NULL, OPT_ENGINE},
 	    {"poll-us", required_argument, NULL, OPT_POLL},
 	    {"buf-mb", required_argument, NULL, OPT_BUF},
+	    {"iwarp", no_argument, NULL, OPT_IWARP},
 	    {"debug", no_argument, NULL, OPT_DEBUG},
 	    {"version", no_argument, NULL, OPT_VERSION},
 	    {"help", no_argument, NULL, 'h'},
@@ -121,6 +125,9 @@ parse_options(int argc, char **argv, struct options *o)
 				die_usage(optarg,
 					  ": --poll-us takes a number of us within 0..10000");
 			o->core.poll_us = (uint32_t)us;
+			break;
+		case OPT_IWARP:
+			o->iwarp = true;
 			break;
 		case OPT_BUF:
 			if (!gw_str_u64(optarg, &mb) || mb < 1 || mb > BUF_MB_MAX)
@@ -325,7 +332,12 @@ init_all(const struct options *o)
 		gw_err("cannot start: %s", err);
 		die();
 	}
+#if LGT_RDMA
+	iser_init(o->iwarp);
+	gw_conf_xports(&tcp_xport, &iser_xport);
+#else
 	gw_conf_xports(&tcp_xport, NULL);
+#endif
 	if (scsi_init() != 0 || iscsi_init() != 0 || gw_conf_init() != 0) {
 		gw_err("cannot start: out of memory");
 		die();
@@ -379,6 +391,10 @@ end_all(void)
 		_exit(0);
 	}
 	gw_conf_fini();
+#if LGT_RDMA
+	iser_stop();
+	iser_fini();
+#endif
 	/* Nothing wakes the cores any more but gw_cores_fini(). */
 	iscsi_fini();
 	scsi_fini();

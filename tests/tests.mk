@@ -2,7 +2,10 @@
 # Unit tests: tests/unit/FOLDER/NAME.c is one Check program, build/tests/unit/FOLDER/NAME. A test that
 # needs another link line says so in tests/unit/FOLDER/NAME.libs (folders of archives, in link order).
 
-UNIT_SRC := $(wildcard tests/unit/*/*.c)
+# Without RDMA there is nothing to put on the stub of a device.
+TESTS_LEFT_OUT := $(if $(filter 1,$(RDMA)),,$(addprefix tests/,unit/iser/conn.c unit/iser/ends.c unit/iser/errors.c \
+	fuzz/fuzz_iser_conn.c))
+UNIT_SRC := $(filter-out $(TESTS_LEFT_OUT),$(wildcard tests/unit/*/*.c))
 UNIT_BIN := $(patsubst tests/%.c,$(B)/tests/%,$(UNIT_SRC))
 CHECK_CFLAGS := $(shell pkg-config --cflags check 2>/dev/null)
 CHECK_LIBS := $(shell pkg-config --libs check 2>/dev/null)
@@ -24,7 +27,7 @@ $(UNIT_BIN): $(B)/tests/%: $(B)/obj/tests/%.o \
 	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS) $(CHECK_LIBS)
 
 # Harnesses: tests/fuzz/fuzz_NAME.c. replay_NAME (any compiler) runs the corpus, fuzz_NAME (clang) searches.
-FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(filter-out $(TESTS_LEFT_OUT),$(wildcard tests/fuzz/fuzz_*.c)))
 REPLAY_BIN := $(addprefix $(B)/tests/fuzz/replay_,$(FUZZ_NAMES))
 FUZZ_BIN := $(addprefix $(B)/tests/fuzz/fuzz_,$(FUZZ_NAMES))
 fuzz_libs = $(if $(wildcard tests/fuzz/fuzz_$*.libs),$(shell cat tests/fuzz/fuzz_$*.libs),$(GATEWAY_LIBS))
@@ -60,7 +63,7 @@ $(BENCH_BIN): $(call lib,gateway/base)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS)
 
 # A gateway that knows who wrote to which cache line: instrumented as for ThreadSanitizer, without its library.
-LINES_OBJ := $(patsubst %.c,$(B)/obj/lines/%.o,gateway/main.c $(foreach d,$(GATEWAY_LIBS),$(wildcard $(d)/*.c)))
+LINES_OBJ := $(patsubst %.c,$(B)/obj/lines/%.o,gateway/main.c $(filter-out $(LEFT_OUT),$(foreach d,$(GATEWAY_LIBS),$(wildcard $(d)/*.c))))
 $(LINES_OBJ): $(B)/obj/lines/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC)

@@ -375,6 +375,13 @@ gw_bufs_free(struct gw_bufs *bufs)
 }
 
 void
+gw_arena_region(uint8_t **base, uint64_t *len)
+{
+	*base = arena.base;
+	*len = arena.len;
+}
+
+void
 gw_buf_region(const struct gw_core *core, uint8_t **base, uint64_t *len)
 {
 	*base = core->bufs->base;

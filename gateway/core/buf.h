@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * I/O buffers of one core: page-aligned, registered with the engine (and later each RDMA device).
+ * I/O buffers of one core: page-aligned, registered with the engine and each RDMA device.
  * All memory is taken at start from the process's arena (huge pages where there are any);
  * exhaustion is back-pressure: the caller waits (struct gw_waiter) and stops reading from its peer.
  */
@@ -51,6 +51,8 @@ void gw_buf_unwait(struct gw_waiter *w);
 
 /* Where all buffers of this core lie, for whoever registers them with a device. */
 void gw_buf_region(const struct gw_core *core, uint8_t **base, uint64_t *len);
+/* All cores' together, in one piece; from gw_cores_init() to gw_cores_fini(). Any thread. */
+void gw_arena_region(uint8_t **base, uint64_t *len);
 /* Bytes that this core has in all. */
 uint64_t gw_buf_total(const struct gw_core *core);
 /* Bytes handed out and not yet returned, for statistics and leak tests. */

@@ -8,7 +8,7 @@ packages()
 {
 	case $1 in
 	build)	echo gcc libc6-dev make pkgconf liburing-dev libisal-dev libssl-dev libjansson-dev \
-			libsqlite3-dev libsystemd-dev ;;
+			libsqlite3-dev libsystemd-dev librdmacm-dev libibverbs-dev ;;
 	clang)	echo clang libclang-rt-dev ;;
 	fuzz)	echo clang libclang-rt-dev ;;
 	run)	echo libiscsi-bin qemu-utils qemu-block-extra python3 ;;

@@ -33,6 +33,8 @@
 #define RIG_FD0  1000 /* far from real descriptors; close() of them fails harmlessly */
 #define RIG_DISK (4u << 20)
 #define RIG_HELD 256
+#define RIG_SEGS 4096
+#define RIG_POLLS 16
 
 struct rig_end {
 	uint8_t *in;
@@ -78,6 +80,24 @@ static struct {
 	uint32_t sends;
 } rig;
 
+/* For a wire that brings its own stubs: memory of buffers, descriptors that can be waited for. */
+static struct {
+	struct {
+		const uint8_t *p;
+		uint32_t n;
+	} seg[RIG_SEGS];
+	unsigned nseg;
+	void (*buf_gone)(const uint8_t *p, uint32_t n); /* before it is freed */
+	struct {
+		struct gw_op *op;
+		int fd;
+		bool cancel;
+	} poll[RIG_POLLS];
+	bool (*readable)(int fd);
+	uint32_t round;		/* memory is a multiple of that plus one */
+	bool (*turn)(void); /* what else happens in one; false: nothing */
+} rig_ext;
+
 /* --- core ----------------------------------------------------------------------------------------
  */
 
@@ -114,10 +134,28 @@ gw_unplace(struct gw_core *core)
 	rig.placed--;
 }
 
+static bool rig_polls(void);
+
 void
 gw_run_sync(struct gw_core *on, void (*fn)(struct gw_core *, void *), void *arg)
 {
+	(void)rig_polls();
 	fn(on, arg);
+}
+
+/* There is one core. */
+void
+gw_tour_start(struct gw_tour *t, void (*visit)(struct gw_core *, struct gw_tour *),
+	      void (*done)(struct gw_tour *))
+{
+	t->done = done;
+	visit(&rig.core, t);
+}
+
+void
+gw_tour_next(struct gw_tour *t)
+{
+	t->done(t);
 }
 
 static void
@@ -186,6 +224,27 @@ gw_timer_stop(struct gw_timer *t)
 
 /* --- buffers and chunks --- */
 
+static void
+rig_seg_add(const uint8_t *p, uint32_t n)
+{
+	if (rig_ext.nseg == RIG_SEGS)
+		abort();
+	rig_ext.seg[rig_ext.nseg].p = p;
+	rig_ext.seg[rig_ext.nseg++].n = n;
+}
+
+static void
+rig_seg_del(const uint8_t *p)
+{
+	unsigned i = 0;
+
+	while (rig_ext.seg[i].p != p)
+		i++;
+	if (rig_ext.buf_gone)
+		rig_ext.buf_gone(p, rig_ext.seg[i].n);
+	rig_ext.seg[i] = rig_ext.seg[--rig_ext.nseg];
+}
+
 bool
 gw_buf_get(struct gw_core *core, uint32_t len, struct gw_sg *sg)
 {
@@ -200,9 +259,11 @@ gw_buf_get(struct gw_core *core, uint32_t len, struct gw_sg *sg)
 	sg->len = len;
 	while (left > 0) {
 		uint32_t n = GW_MIN(left, GW_SEG_MAX);
+		uint32_t size = (n + rig_ext.round) & ~rig_ext.round;
 
-		sg->iov[sg->n].iov_base = malloc(n);
-		memset(sg->iov[sg->n].iov_base, 0xee, n);
+		sg->iov[sg->n].iov_base = malloc(size);
+		memset(sg->iov[sg->n].iov_base, 0xee, size);
+		rig_seg_add(sg->iov[sg->n].iov_base, size);
 		sg->iov[sg->n++].iov_len = n;
 		left -= n;
 	}
@@ -216,8 +277,10 @@ gw_buf_put(struct gw_core *core, struct gw_sg *sg)
 	(void)core;
 	if (sg->n == 0)
 		return;
-	for (unsigned i = 0; i < sg->n; i++)
+	for (unsigned i = 0; i < sg->n; i++) {
+		rig_seg_del(sg->iov[i].iov_base);
 		free(sg->iov[i].iov_base);
+	}
 	rig.buf_used -= sg->len;
 	rig.buf_back = true;
 	sg->n = 0;
@@ -350,6 +413,45 @@ gw_cancel(struct gw_core *core, struct gw_op *op)
 		if (rig.end[i].tx == op)
 			rig.end[i].tx_cancel = true;
 	}
+	for (unsigned i = 0; i < RIG_POLLS; i++) {
+		if (rig_ext.poll[i].op == op)
+			rig_ext.poll[i].cancel = true;
+	}
+}
+
+void
+gw_poll(struct gw_core *core, struct gw_op *op, int fd, unsigned events)
+{
+	unsigned i = 0;
+
+	(void)core;
+	(void)events;
+	while (i < RIG_POLLS && rig_ext.poll[i].op)
+		i++;
+	if (i == RIG_POLLS)
+		abort();
+	rig_ext.poll[i].op = op;
+	rig_ext.poll[i].fd = fd;
+	rig_ext.poll[i].cancel = false;
+}
+
+/* Who waits for a descriptor hears of it, or that it was cancelled. */
+static bool
+rig_polls(void)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < RIG_POLLS; i++) {
+		struct gw_op *op = rig_ext.poll[i].op;
+		bool cancel = rig_ext.poll[i].cancel;
+
+		if (!op || (!cancel && !(rig_ext.readable && rig_ext.readable(rig_ext.poll[i].fd))))
+			continue;
+		rig_ext.poll[i].op = NULL;
+		op->done(op, cancel ? -ECANCELED : 1);
+		any = true;
+	}
+	return any;
 }
 
 void
@@ -759,6 +861,7 @@ rig_turn(void)
 		any |= rig_deliver(&rig.end[i]);
 		any |= rig_take(&rig.end[i]);
 	}
+	any |= rig_polls();
 	while (rig.msg_head) {
 		struct gw_msg *m = rig.msg_head;
 
@@ -784,6 +887,8 @@ rig_turn(void)
 	}
 	any |= rig_hooks(&rig.core.kick);
 	any |= rig_hooks(&rig.core.flush);
+	if (rig_ext.turn)
+		any |= rig_ext.turn();
 	return any;
 }
 
@@ -814,19 +919,20 @@ rig_pass(uint64_t ms)
 		if (!first)
 			break;
 		rig.ms = GW_MAX(rig.ms, first->due);
-		rig.core.now = rig.ms * 1000000ull;
+		rig.core.now = GW_MAX(rig.core.now, rig.ms * 1000000ull);
 		gw_timer_stop(first);
 		first->fire(first);
 		rig_run();
 	}
 	rig.ms = until;
-	rig.core.now = rig.ms * 1000000ull;
+	rig.core.now = GW_MAX(rig.core.now, rig.ms * 1000000ull);
 }
 
 static void
 rig_init(void)
 {
 	memset(&rig, 0, offsetof(__typeof__(rig), disk));
+	memset(&rig_ext, 0, sizeof(rig_ext));
 	rig.nheld = rig.live = rig.begun = rig.execs = rig.forgotten = 0;
 	rig.ms = 1000;
 	rig.core.now = rig.ms * 1000000ull;
