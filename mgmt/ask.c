@@ -56,6 +56,25 @@ mgmt_ask_cores(struct mgmt *m)
 	return ask(m, "stats", "cores", 0);
 }
 
+const char *
+mgmt_rdma_mark(const json_t *session)
+{
+	return strcmp(mgmt_str(session, "xport", "tcp"), "iser") ? "" : "RDMA ";
+}
+
+const char *
+mgmt_trouble_of(const json_t *degraded, const char *key)
+{
+	json_t *d;
+	size_t i;
+
+	json_array_foreach (degraded, i, d) {
+		if (!strcmp(mgmt_str(d, "key", ""), key))
+			return mgmt_str(d, "reason", "it does not listen");
+	}
+	return NULL;
+}
+
 void
 mgmt_text_json(struct mgmt_text *out, json_t *v)
 {

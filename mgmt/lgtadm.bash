@@ -33,7 +33,7 @@ _lgtadm() {
 	case $prev in
 	--mode | -m) words="system target logicalunit portal session connection account lld" ;;
 	--op | -o) words=$(_lgtadm_ops) ;;
-	--lld | -L) words="iscsi" ;;
+	--lld | -L) words="iscsi iser" ;;
 	--bstype | -E) words="rdwr aio uring mem null" ;;
 	--bsoflags | -f) words="sync direct sync:direct" ;;
 	--blocksize | -y) words="512 1024 2048 4096" ;;

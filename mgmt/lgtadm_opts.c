@@ -67,7 +67,7 @@ static const char usage[] =
     "  -m logicalunit -o delete -t TID -l LUN [--force]\n"
     "  -m logicalunit -o update -t TID -l LUN -P NAME=VALUE[,NAME=VALUE]...\n"
     "Portals\n"
-    "  -m portal -o new|delete -P portal=ADDR[:PORT]\n"
+    "  -m portal -o new|delete -P portal=ADDR[:PORT][,tpgt=N][,transport=iser]\n"
     "  -m portal -o show\n"
     "Accounts (without -t: for discovery)\n"
     "  -m account -o new -u USER -p PASSWORD\n"

@@ -101,6 +101,7 @@ mgmt_lun_backing(json_t *lun, struct mgmt_err *err)
 	return 0;
 }
 
+
 void
 mgmt_lun_tgt_identity(json_t *lun)
 {

@@ -67,7 +67,7 @@ mgmt_default_portal(struct mgmt *m, const char *addr, struct mgmt_err *err)
 	if (!mgmt_portal_parse(addr, &a))
 		return mgmt_fail(err, TGT_E_INVALID,
 				 "\"%s\" is no portal: ADDR:PORT, [ADDR6]:PORT or ADDR", addr);
-	portal = mgmt_portal_object(&a, NULL);
+	portal = mgmt_portal_object(&a, 1, NULL);
 	json_object_set_new(portal, "mgmt", json_pack("{s:b}", "volatile", 1));
 	return json_object_set_new(m->model.objects, a.key, portal)
 		   ? mgmt_fail(err, TGT_E_NOMEM, "out of memory")

@@ -11,12 +11,19 @@
 #include "mgmt/model.h"
 #include "mgmt/store.h"
 
+/* tgt's drivers. Every target is served over both transports; a driver is what it was made with. */
+enum mgmt_lld {
+	MGMT_ISCSI,
+	MGMT_ISER,
+	MGMT_LLDS
+};
+
 struct mgmt {
 	struct mgmt_model model;
 	struct mgmt_store *store; /* NULL: nothing is kept (tests) */
 	struct mgmt_link link;
-	bool synced;      /* the gateway has what the model has */
-	bool lld_stopped; /* "lld stop": the driver takes no requests */
+	bool synced;                 /* the gateway has what the model has */
+	bool lld_stopped[MGMT_LLDS]; /* "lld stop": the driver takes no requests */
 	/* "system delete": the daemon ends when its answer is out and the gateway is gone. */
 	bool stopping;
 	int gateway_pidfd; /* of the gateway that was told to end; -1: none */

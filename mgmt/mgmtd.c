@@ -20,6 +20,7 @@
 #include "gateway/base/str.h"
 #include "mgmt/gateway_watch.h"
 #include "mgmt/mgmt.h"
+#include "mgmt/names.h"
 #include "mgmt/paths.h"
 #include "mgmt/tgt_ipc.h"
 
@@ -145,7 +146,7 @@ default_portals(struct mgmt *m, const struct options *o, struct mgmt_err *err)
 		if (mgmt_default_portal(m, o->portal[i], err))
 			return -1;
 	}
-	return o->nportal ? 0 : mgmt_default_portal(m, "[::]:3260", err);
+	return o->nportal ? 0 : mgmt_default_portal(m, MGMT_DEFAULT_PORTAL, err);
 }
 
 static void

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "gateway/base/str.h"
+#include "mgmt/model.h"
 
 /* Locally administered (bit 1 of the first byte), so that it is no company's. */
 #define COMPANY "024c47"
@@ -136,15 +137,32 @@ mgmt_portal_parse(const char *s, struct mgmt_addr *a)
 		return false;
 	host_normal(a->host, sizeof(a->host), six);
 	a->port = (uint16_t)port;
-	snprintf(a->key, sizeof(a->key), six ? "portal:[%s]:%u" : "portal:%s:%u", a->host, a->port);
+	mgmt_portal_over(a, false);
 	return true;
 }
 
-json_t *
-mgmt_portal_object(const struct mgmt_addr *a, const char *advertise)
+void
+mgmt_portal_over(struct mgmt_addr *a, bool iser)
 {
-	return json_pack("{s:s,s:s,s:i,s:i,s:s?}", "key", a->key, "host", a->host, "port",
-			 (int)a->port, "tpgt", 1, "advertise", advertise);
+	bool six = strchr(a->host, ':') != NULL;
+
+	a->iser = iser;
+	snprintf(a->key, sizeof(a->key), "portal:%s%s%s:%u%s", six ? "[" : "", a->host,
+		 six ? "]" : "", a->port, iser ? "/iser" : "");
+}
+
+bool
+mgmt_portal_iser(const json_t *object)
+{
+	return !strcmp(mgmt_str(object, "transport", "tcp"), "iser");
+}
+
+json_t *
+mgmt_portal_object(const struct mgmt_addr *a, unsigned tpgt, const char *advertise)
+{
+	return json_pack("{s:s,s:s,s:i,s:i,s:s?,s:s*}", "key", a->key, "host", a->host, "port",
+			 (int)a->port, "tpgt", (int)tpgt, "advertise", advertise, "transport",
+			 a->iser ? "iser" : NULL);
 }
 
 bool

@@ -9,6 +9,11 @@
 #define STAT_HEAD                                                                  \
 	"tgt lun sid rd_subm(bytes,cmds) rd_done(bytes,cmds) wr_subm(bytes,cmds) " \
 	"wr_done(bytes,cmds) errs\n"
+#define RDMA_HEAD \
+	"core device        qps        recvs        sends    read bytes written bytes   errors\n"
+#define RDMA_ROW                                                                            \
+	"%4d %-12s %5" JSON_INTEGER_FORMAT " %12" JSON_INTEGER_FORMAT " %12" JSON_INTEGER_FORMAT \
+	" %13" JSON_INTEGER_FORMAT " %13" JSON_INTEGER_FORMAT " %8" JSON_INTEGER_FORMAT "\n"
 #define CORE_HEAD                                                                  \
 	"core cpu node busy(%%) conns sessions cmds rx_bytes tx_bytes turns "      \
 	"enters slow buffers(used,all,waits) chunks(used,all,waits)\n"
@@ -34,9 +39,9 @@ mgmt_conn_show(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out,
 		mgmt_text_addf(out,
 			       "Session: %" JSON_INTEGER_FORMAT
 			       "\n    Connection: %" JSON_INTEGER_FORMAT
-			       "\n        Initiator: %s\n        IP Address: %s\n",
+			       "\n        Initiator: %s\n        %sIP Address: %s\n",
 			       mgmt_int(s, "sid", 0), mgmt_int(s, "cid", 0),
-			       mgmt_str(s, "initiator", ""), host);
+			       mgmt_str(s, "initiator", ""), mgmt_rdma_mark(s), host);
 	}
 	json_decref(list);
 	return 0;
@@ -174,6 +179,29 @@ core_row(struct mgmt_text *out, const json_t *c)
 	    member(c, "counters", "chunk_waits"));
 }
 
+/* RDMA devices, each on each core that has used it. */
+static void
+rdma_rows(struct mgmt_text *out, const json_t *cores)
+{
+	const char *device;
+	bool first = true;
+	json_t *c, *d;
+	size_t i;
+
+	json_array_foreach (cores, i, c) {
+		json_object_foreach (json_object_get(c, "rdma"), device, d) {
+			if (first)
+				mgmt_text_addf(out, "\n" RDMA_HEAD);
+			first = false;
+			mgmt_text_addf(out, RDMA_ROW, (int)mgmt_int(c, "id", 0), device,
+				       mgmt_int(d, "qps", 0), mgmt_int(d, "recvs", 0),
+				       mgmt_int(d, "sends", 0), mgmt_int(d, "rdma_read_bytes", 0),
+				       mgmt_int(d, "rdma_write_bytes", 0),
+				       mgmt_int(d, "rdma_errors", 0));
+		}
+	}
+}
+
 /* `-n cores`: what each loop of the gateway has done, and has. */
 static int
 core_stat(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out)
@@ -188,6 +216,7 @@ core_stat(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out)
 	mgmt_text_addf(out, CORE_HEAD);
 	json_array_foreach (list, i, c)
 		core_row(out, c);
+	rdma_rows(out, list);
 	json_decref(list);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The system as a whole, and the one driver: show, update, delete; lld start, stop, show. */
+/* The system as a whole: show, update, delete. */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -30,12 +30,6 @@ debug_of(const struct mgmt *m)
 {
 	return mgmt_bool(json_object_get(mgmt_model_get(&m->model, "system"), "mgmt"), "debug",
 			 false);
-}
-
-static const char *
-lld_state(const struct mgmt *m)
-{
-	return m->lld_stopped ? "stopped" : "ready";
 }
 
 static void
@@ -78,7 +72,8 @@ system_json(struct mgmt *m, struct mgmt_text *out)
 	json_object_del(sys, "key");
 	json_object_set_new(sys, "chap", json_string(chap));
 	json_object_set_new(sys, "debug", json_boolean(debug_of(m)));
-	json_object_set_new(sys, "driver", json_string(lld_state(m)));
+	json_object_set_new(sys, "driver", json_string(mgmt_lld_state(m, MGMT_ISCSI)));
+	json_object_set_new(sys, "iser", json_string(mgmt_lld_state(m, MGMT_ISER)));
 	json_object_set_new(sys, "bstypes", types);
 	json_object_set_new(sys, "isns", isns ? isns : json_object());
 	json_object_set_new(sys, "gateway",
@@ -150,7 +145,8 @@ mgmt_system_show(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out
 	mgmt_text_addf(out, "System:\n    State: %s\n    debug: %s\n",
 		       mgmt_bool(sys, "ready", true) ? "ready" : "offline",
 		       debug_of(m) ? "on" : "off");
-	mgmt_text_addf(out, "LLDs:\n    iscsi: %s\nBacking stores:\n", lld_state(m));
+	mgmt_text_addf(out, "LLDs:\n    iscsi: %s\n    iser: %s\nBacking stores:\n",
+		       mgmt_lld_state(m, MGMT_ISCSI), mgmt_lld_state(m, MGMT_ISER));
 	for (unsigned i = 0; (name = mgmt_bstype_at(i, &flags)); i++)
 		mgmt_text_addf(out, "    %s%s\n", name, flags ? " (bsoflags sync:direct)" : "");
 	mgmt_text_addf(out, "Device types:\n    disk\n    controller\n");
@@ -300,43 +296,5 @@ mgmt_system_delete(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *o
 	if (mgmt_link_up(&m->link) && mgmt_link_call(&m->link, "shutdown", NULL, 2000, NULL, &why))
 		gw_warn("the gateway did not take the shutdown reason=%s", why.text);
 	m->stopping = true;
-	return 0;
-}
-
-int
-mgmt_lld_start(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out,
-	       struct mgmt_err *err)
-{
-	m->lld_stopped = false;
-	return 0;
-}
-
-int
-mgmt_lld_stop(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out, struct mgmt_err *err)
-{
-	if (mgmt_model_has_targets(&m->model))
-		return mgmt_fail(err, TGT_E_DRIVER_ACTIVE, "the driver iscsi has targets");
-	m->lld_stopped = true;
-	return 0;
-}
-
-int
-mgmt_lld_show(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out, struct mgmt_err *err)
-{
-	json_t *targets = mgmt_model_list(&m->model, "target:"), *t;
-	size_t i;
-
-	if (r->json) {
-		mgmt_text_json(out,
-			       json_pack("{s:[{s:s,s:s,s:i}]}", "llds", "name", "iscsi", "state",
-					 lld_state(m), "targets", (int)json_array_size(targets)));
-		json_decref(targets);
-		return 0;
-	}
-	mgmt_text_addf(out, "LLDs:\n    iscsi: %s\n", lld_state(m));
-	json_array_foreach (targets, i, t)
-		mgmt_text_addf(out, "        Target %" JSON_INTEGER_FORMAT ": %s\n",
-			       mgmt_int(t, "tid", 0), mgmt_str(t, "iqn", ""));
-	json_decref(targets);
 	return 0;
 }

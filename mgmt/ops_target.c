@@ -31,11 +31,29 @@ finish(struct mgmt *m, struct mgmt_change *c, int bad, struct mgmt_err *err)
 	return rc;
 }
 
+/*
+ * As tgt's driver iser, which listens on every address from its start: whoever wants a target over
+ * iSER gets a portal for it, if there is none. The target itself is the same with either driver.
+ */
+static int
+make_iser(struct mgmt *m, struct mgmt_change *c, const char *key, struct mgmt_addr *listen)
+{
+	json_t *want = mgmt_sub(json_object_get(c->set, key), "mgmt");
+
+	mgmt_portal_parse(MGMT_DEFAULT_PORTAL, listen);
+	mgmt_portal_over(listen, true);
+	if (json_object_set_new(want, "lld", json_string(mgmt_lld_name(MGMT_ISER))))
+		return -1;
+	return mgmt_has_iser_portal(m) ? 0
+				       : mgmt_change_set(c, mgmt_portal_object(listen, 1, NULL));
+}
+
 int
 mgmt_target_new(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out,
 		struct mgmt_err *err)
 {
 	const char *name = mgmt_req_arg(r, "targetname");
+	struct mgmt_addr listen = {0};
 	struct mgmt_change c;
 	char key[MGMT_KEY_MAX];
 	json_t *old;
@@ -65,7 +83,13 @@ mgmt_target_new(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out,
 	      mgmt_change_set(&c, json_pack("{s:s,s:i,s:s,s:s,s:b,s:{},s:[],s:[],s:[],s:n}", "key",
 					    key, "tid", (int)r->h.tid, "iqn", name, "alias", "",
 					    "ready", 1, "params", "acl", "acl_names", "in", "out"));
-	return finish(m, &c, bad, err);
+	bad = bad || (r->lld == MGMT_ISER && make_iser(m, &c, key, &listen));
+	if (!finish(m, &c, bad, err))
+		return 0;
+	/* tgt's number for a driver that could not start. */
+	if (listen.iser && !strncmp(err->text, listen.key, strlen(listen.key)))
+		err->tgt = TGT_E_NO_DRIVER;
+	return -1;
 }
 
 int

@@ -31,8 +31,8 @@ static const struct verb verbs[TGT_MODE_MAX][TGT_OP_MAX] = {
 		 [TGT_DELETE] = {mgmt_lun_delete, true},
 		 [TGT_UPDATE] = {mgmt_lun_update, true},
 		 [TGT_STAT] = {mgmt_stat, false}},
-    [TGT_PORTAL] = {[TGT_NEW] = {mgmt_portal_new, true, " portal advertise"},
-		    [TGT_DELETE] = {mgmt_portal_delete, true, " portal advertise"},
+    [TGT_PORTAL] = {[TGT_NEW] = {mgmt_portal_new, true, " portal advertise transport tpgt"},
+		    [TGT_DELETE] = {mgmt_portal_delete, true, " portal advertise transport tpgt"},
 		    [TGT_SHOW] = {mgmt_portal_show, false}},
     [TGT_LLD] = {[TGT_START] = {mgmt_lld_start, false},
 		 [TGT_STOP] = {mgmt_lld_stop, false},
@@ -101,6 +101,7 @@ mgmt_req_parse(const void *buf, size_t size, struct mgmt_req *r, struct mgmt_err
 		return mgmt_fail(err, TGT_E_INVALID, "the request has a wrong length");
 	memcpy(&r->h, buf, sizeof(r->h));
 	r->h.lld[TGT_LLD_NAME - 1] = '\0';
+	r->lld = r->h.lld[0] ? mgmt_lld_by_name(r->h.lld) : MGMT_ISCSI;
 	n = size - sizeof(r->h);
 	memcpy(r->text, (const char *)buf + sizeof(r->h), n);
 	if (r->h.mode >= TGT_MODE_MAX || r->h.op >= TGT_OP_MAX)
@@ -154,10 +155,11 @@ mgmt_req_needs_gateway(const struct mgmt_req *r)
 static int
 check_driver(const struct mgmt *m, const struct mgmt_req *r, struct mgmt_err *err)
 {
-	if (r->h.lld[0] && strcmp(r->h.lld, "iscsi"))
-		return mgmt_fail(err, TGT_E_NO_DRIVER, "the only driver is iscsi");
-	if (m->lld_stopped && r->h.mode != TGT_LLD && r->h.mode != TGT_SYSTEM)
-		return mgmt_fail(err, TGT_E_NO_DRIVER, "the driver iscsi is stopped");
+	if (r->lld < 0)
+		return mgmt_fail(err, TGT_E_NO_DRIVER, "the drivers are iscsi and iser");
+	if (m->lld_stopped[r->lld] && r->h.mode != TGT_LLD && r->h.mode != TGT_SYSTEM)
+		return mgmt_fail(err, TGT_E_NO_DRIVER, "the driver %s is stopped",
+				 mgmt_lld_name((enum mgmt_lld)r->lld));
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 
 struct mgmt_req {
 	struct tgt_req h;
+	int lld;   /* enum mgmt_lld; iscsi if none is named, -1: there is no such driver */
 	bool json; /* show and stat: the answer as JSON ("format=json" in the payload) */
 	char text[TGT_REQ_MAX];  /* the payload, NUL-terminated */
 	char split[TGT_REQ_MAX]; /* the same cut at the commas, without "targetOps " */

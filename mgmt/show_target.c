@@ -191,7 +191,6 @@ show_sessions(struct mgmt_text *out, json_t *list)
 	size_t i;
 
 	json_array_foreach (list, i, s) {
-		bool rdma = !strcmp(mgmt_str(s, "xport", "tcp"), "iser");
 		const char *alias = mgmt_str(s, "alias", "");
 
 		mgmt_host_of(mgmt_str(s, "addr", ""), host, sizeof(host));
@@ -201,7 +200,7 @@ show_sessions(struct mgmt_text *out, json_t *list)
 			       "            Connection: %" JSON_INTEGER_FORMAT "\n"
 			       "                %sIP Address: %s\n",
 			       mgmt_int(s, "sid", 0), mgmt_str(s, "initiator", ""),
-			       *alias ? alias : "none", mgmt_int(s, "cid", 0), rdma ? "RDMA " : "",
+			       *alias ? alias : "none", mgmt_int(s, "cid", 0), mgmt_rdma_mark(s),
 			       host);
 	}
 }
@@ -226,8 +225,8 @@ show_one(struct mgmt_text *out, const struct facts *f, const json_t *t)
 
 	mgmt_text_addf(out,
 		       "Target %" JSON_INTEGER_FORMAT ": %s\n    System information:\n"
-		       "        Driver: iscsi\n        State: %s\n",
-		       mgmt_int(t, "tid", 0), mgmt_str(t, "iqn", ""),
+		       "        Driver: %s\n        State: %s\n",
+		       mgmt_int(t, "tid", 0), mgmt_str(t, "iqn", ""), mgmt_target_lld(t),
 		       mgmt_bool(t, "ready", true) ? "ready" : "offline");
 	if (interval > 0)
 		mgmt_text_addf(out,
@@ -278,6 +277,7 @@ target_json(const struct facts *f, const json_t *t)
 		json_array_append_new(list, lun_json(f, lun));
 	o = mgmt_gateway_form(t);
 	json_object_del(o, "key");
+	json_object_set_new(o, "driver", json_string(mgmt_target_lld(t)));
 	json_object_set_new(o, "params", mgmt_params_json(t));
 	json_object_set_new(o, "luns", list);
 	json_object_set_new(o, "sessions", sessions ? json_incref(sessions) : json_array());

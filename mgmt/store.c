@@ -12,9 +12,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gateway/base/num.h"
+#include "mgmt/names.h"
 #include "mgmt/tgt_wire.h"
 
-#define SCHEMA_VERSION 1
+/*
+ * A store has the oldest format that can hold what is in it, so that an earlier program can go on
+ * with it as long as possible, and refuses with a sentence when it cannot. 2: portals over iSER.
+ */
+#define FORMAT_FIRST 1
+#define FORMAT_ISER  2
+#define FORMAT_LAST  2
 
 static const char schema[] =
     "BEGIN IMMEDIATE;"
@@ -112,25 +120,32 @@ make_dir(const char *dir, struct mgmt_err *err)
 	return 0;
 }
 
-/* The format of the store, 0 for a new one; -1 with err. */
+/* The format of the store, 0 for a new one; -1 if it cannot be read. */
+static int
+get_format(struct mgmt_store *s)
+{
+	sqlite3_stmt *q = NULL;
+	int have = -1;
+
+	if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &q, NULL) == SQLITE_OK &&
+	    sqlite3_step(q) == SQLITE_ROW)
+		have = sqlite3_column_int(q, 0);
+	sqlite3_finalize(q);
+	return have;
+}
+
+/* As get_format(), or -1 with err. */
 static int
 read_version(struct mgmt_store *s, const char *path, struct mgmt_err *err)
 {
-	sqlite3_stmt *q = NULL;
-	int have;
+	int have = get_format(s);
 
-	if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &q, NULL) != SQLITE_OK ||
-	    sqlite3_step(q) != SQLITE_ROW) {
-		open_fail(s, path, err);
-		sqlite3_finalize(q);
-		return -1;
-	}
-	have = sqlite3_column_int(q, 0);
-	sqlite3_finalize(q);
-	if (have > SCHEMA_VERSION)
+	if (have < 0)
+		return open_fail(s, path, err);
+	if (have > FORMAT_LAST)
 		return mgmt_fail(err, TGT_E_UNKNOWN,
 				 "the configuration store %s has format %d, this program knows %d",
-				 path, have, SCHEMA_VERSION);
+				 path, have, FORMAT_LAST);
 	return have;
 }
 
@@ -165,7 +180,7 @@ mgmt_store_open(const char *dir, struct mgmt_store **out, struct mgmt_err *err)
 	}
 	/* A store that is there is not written: on a full disk the daemon must start all the same.
 	 */
-	if (rc == SQLITE_OK && version < SCHEMA_VERSION)
+	if (rc == SQLITE_OK && version < FORMAT_FIRST)
 		rc = sqlite3_exec(s->db, schema, NULL, NULL, NULL);
 	umask(old);
 	if (rc == SQLITE_OK && sqlite3_db_readonly(s->db, "main")) {
@@ -256,6 +271,30 @@ write_undo(struct mgmt_store *s, int64_t version, const char *key, const struct 
 	return run(q);
 }
 
+/* The oldest format that can hold the object. */
+static int
+format_of(const json_t *obj)
+{
+	return mgmt_portal_iser(obj) ? FORMAT_ISER : FORMAT_FIRST;
+}
+
+/* Part of the transaction, like all else that a change writes. */
+static bool
+raise_format(struct mgmt_store *s, const struct mgmt_change *c)
+{
+	int have = get_format(s), want = FORMAT_FIRST;
+	char sql[40];
+	const char *key;
+	json_t *obj;
+
+	json_object_foreach (c->set, key, obj)
+		want = GW_MAX(want, format_of(obj));
+	if (have < 0 || have >= want)
+		return have >= 0;
+	snprintf(sql, sizeof(sql), "PRAGMA user_version=%d", want);
+	return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
 static bool
 write_change(struct mgmt_store *s, const struct mgmt_change *c, const struct mgmt_model *m)
 {
@@ -265,7 +304,7 @@ write_change(struct mgmt_store *s, const struct mgmt_change *c, const struct mgm
 
 	sqlite3_bind_int64(s->stmt[VERSION], 1, (int64_t)time(NULL));
 	sqlite3_bind_text(s->stmt[VERSION], 2, c->what, -1, SQLITE_TRANSIENT);
-	if (!run(s->stmt[VERSION]))
+	if (!raise_format(s, c) || !run(s->stmt[VERSION]))
 		return false;
 	version = sqlite3_last_insert_rowid(s->db);
 

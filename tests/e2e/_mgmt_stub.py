@@ -8,7 +8,7 @@ Listens on RUN_DIR/gateway.sock (docs/control-protocol.md). Each call is a line 
 after each apply the whole configuration is in RUN_DIR/stub.state (replaced by rename). A file
 RUN_DIR/stub.sessions, if there is one, holds the answer to `sessions`. It opens backing stores only so
 far as to refuse a path that is not there, and a portal on port 1 is in use; a full apply takes both as
-degraded. A file RUN_DIR/stub.refuse holds how many objects a full apply must not have to be taken.
+degraded. With a file RUN_DIR/stub.no_rdma it has no RDMA device. A file RUN_DIR/stub.refuse holds how many objects a full apply must not have to be taken.
 """
 import json
 import os
@@ -46,7 +46,7 @@ def sessions(tid=None):
 
 def trouble(params, degraded, key, reason):
     if not params["full"] and key in [o["key"] for o in params["set"]]:
-        raise Refused(key, 17, reason)
+        raise Refused(key, 17, key + ": " + reason)
     degraded.append({"key": key, "reason": reason})
 
 
@@ -64,6 +64,10 @@ def check(params, new):
             raise Refused(key, 4, "no target for " + key)
         if kind == "portal" and obj["port"] == 1:
             trouble(params, degraded, key, "cannot listen on " + key[7:] + ": address already in use")
+        if kind == "portal" and key.endswith("/iser") != (obj.get("transport") == "iser"):
+            raise Refused(key, 17, key + ": its key is not that of its transport")
+        if key.endswith("/iser") and os.path.exists(RUN + "/stub.no_rdma"):
+            trouble(params, degraded, key, "this host has no RDMA device")
         path = lun_path(obj) if kind == "lun" else None
         if path and not os.path.exists(path):
             trouble(params, degraded, key, "cannot open " + path + ": No such file or directory")

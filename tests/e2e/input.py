@@ -97,6 +97,19 @@ def _(lab):
                 f"portal=127.0.0.1:{s.getsockname()[1]}")
 
 
+@case("a portal over RDMA where there is none")
+def _(lab):
+    if STANDIN:
+        raise Skip("tgt has no such portals")
+    if os.path.isdir("/sys/class/infiniband") and os.listdir("/sys/class/infiniband"):
+        raise Skip("this machine has RDMA")
+    refused(lab, "--mode", "portal", "--op", "new", "--param", f"portal={lab.portal},transport=iser")
+    refused(lab, "--lld", "iser", "--mode", "portal", "--op", "new", "--param", f"portal={lab.portal}")
+    refused(lab, "--lld", "iser", "--mode", "target", "--op", "new", "--tid", 9, "--targetname", lab.iqn(9))
+    table(lab, ["--mode portal --op new --param portal=127.0.0.1,transport=rdma",
+                "--mode portal --op delete --param portal=127.0.0.1,transport=iser"])
+
+
 @case("a second daemon in the same directories")
 def _(lab):
     if STANDIN:

@@ -77,7 +77,7 @@ def _(lab):
          "Session: 1\n    Connection: 0\n        Initiator: iqn.x:abc\n"
          "        IP Address: 192.0.2.10\n")
     same(lab.ok("-m", "lld", "-o", "show"),
-         f"LLDs:\n    iscsi: ready\n        Target 1: {IQN}a\n")
+         f"LLDs:\n    iscsi: ready\n        Target 1: {IQN}a\n    iser: uninitialized\n")
     same(lab.ok("-m", "logicalunit", "-o", "stat", "-t", 1, "-l", 1),
          "tgt lun sid rd_subm(bytes,cmds) rd_done(bytes,cmds) wr_subm(bytes,cmds) "
          "wr_done(bytes,cmds) errs\n"
@@ -192,6 +192,23 @@ WRONG = (
     ("-m portal -o new -P portal=10.0.0.1:70000", 22, "no portal"),
     ("-m portal -o new -P portal=127.0.0.1:1", 22, "address already in use"),
     ("-m portal -o delete -P portal=10.0.0.1:55", 22, "no portal"),
+    ("-m portal -o new -P portal=10.0.0.1,transport=rdma", 22, '"rdma" is no transport'),
+    ("-m portal -o new -P portal=10.0.0.1,transport=", 22, '"" is no transport'),
+    ("-m portal -o new -P portal=10.0.0.1,transport=iser,transport=iser", 22, "given twice"),
+    ("-m portal -o new -P transport=iser", 22, "needs portal="),
+    ("-m portal -o new -P portal=10.0.0.1,tpgt=0", 22, "tpgt is a number from 1 to 65535"),
+    ("-m portal -o new -P portal=10.0.0.1,tpgt=65536", 22, "tpgt is a number from 1 to 65535"),
+    ("-m portal -o new -P portal=10.0.0.1,tpgt=", 22, "tpgt is a number from 1 to 65535"),
+    ("-m portal -o delete -P portal=127.0.0.1,tpgt=1", 22, "by its address alone"),
+    ("-m portal -o new -P portal=10.0.0.1/iser", 22, "no portal"),
+    ("-m portal -o new -P portal=10.0.0.1:1,transport=iser", 22, "already in use"),
+    ("-m portal -o delete -P portal=127.0.0.1:3260,transport=iser", 22,
+     "there is no portal 127.0.0.1:3260 (iser), only one with transport=tcp"),
+    ("-m portal -o show -P transport=iser", 22, "option '-P' not supported"),
+    ("-L iser -m portal -o new -P portal=10.0.0.1,transport=tcp", 22, "contradicts the driver iser"),
+    ("-L iser -m portal -o delete -P portal=127.0.0.1:3260", 22, "only one with transport=tcp"),
+    ("-L iser -m target -o new -t 1 -T x", 22, "this target already exists"),
+    ("-L ISER -m target -o show", 22, "the drivers are iscsi and iser"),
     ("-m connection -o show", 22, "can't find the target"),
     ("-m connection -o delete -t 1 -s 9 -c 0", 22, "can't find the session"),
     ("-m connection -o delete -t 1 -s 70000 -c 0", 22, "can't find the session"),
@@ -227,6 +244,142 @@ def _(lab):
         need(len(sentences) == 1 and part in sentences[0], f"{line}: {p.stderr}")
         need(not p.stdout, f"{line}: printed {p.stdout}")
     same(lab.state(), before)
+
+
+def rdma(lab, has):
+    mark = lab.path("stub.no_rdma")
+    if not has:
+        open(mark, "w", encoding="utf-8").close()
+    elif os.path.exists(mark):
+        os.unlink(mark)
+
+
+ISER = "127.0.0.1:3260,transport=iser"
+
+
+@case("a portal over RDMA is made, shown, kept and deleted beside the one over TCP")
+def _(_lab):
+    with MgmtLab() as lab:
+        lab.ok("-m", "portal", "-o", "new", "-P", "portal=" + ISER)
+        tcp = "Portal: 127.0.0.1:3260,1\n"
+        same(lab.ok("-m", "portal", "-o", "show"), tcp + "    Transport: iser\n" + tcp)
+        same(lab.ok("-L", "iser", "-m", "portal", "-o", "show"), tcp + "    Transport: iser\n")
+        found = json.loads(lab.ok("-m", "portal", "-o", "show", "--json"))["portals"]
+        same([(p["host"], p["transport"], p["trouble"]) for p in found],
+             [("127.0.0.1", "iser", None), ("127.0.0.1", "tcp", None)])
+        same(lab.state()["portal:127.0.0.1:3260/iser"]["transport"], "iser")
+        need("transport" not in lab.state()["portal:127.0.0.1:3260"], lab.state())
+        for again in ("portal=" + ISER, "portal=127.0.0.1"):
+            p = lab.adm("-L", "iser", "-m", "portal", "-o", "new", "-P", again)
+            same((p.returncode, p.stderr), (22, "lgtadm: invalid request: the portal "
+                                            "127.0.0.1:3260 (iser) exists already\n"))
+        lab.kill_mgmtd()
+        same(store("PRAGMA user_version", lab), 2)
+        lab.start_mgmtd()
+        found.reverse()
+        same(json.loads(lab.ok("-m", "portal", "-o", "show", "--json"))["portals"], found)
+        lab.ok("-m", "portal", "-o", "delete", "-P", "portal=127.0.0.1:3260")
+        p = lab.adm("-m", "portal", "-o", "delete", "-P", "portal=127.0.0.1:3260")
+        need("only one with transport=iser" in p.stderr, p.stderr)
+        lab.ok("-L", "iser", "-m", "portal", "-o", "delete", "-P", "portal=127.0.0.1:3260")
+        same(lab.ok("-m", "portal", "-o", "show"), "")
+        lab.ok("-m", "portal", "-o", "new", "-P",
+               "portal=[::1]:99,portal=192.0.2.1,transport=iser,advertise=192.0.2.9:3260,tpgt=3")
+        same(sorted(k for k in lab.state() if k.startswith("portal:")),
+             ["portal:192.0.2.1:3260/iser", "portal:[::1]:99/iser"])
+        same(lab.state()["portal:[::1]:99/iser"]["advertise"], "192.0.2.9:3260")
+        same(lab.state()["portal:[::1]:99/iser"]["tpgt"], 3)
+        need("Portal: [::1]:99,3\n" in lab.ok("-m", "portal", "-o", "show"), "the tag is shown")
+
+
+@case("without an RDMA device: a new portal is refused, a stored one waits, TCP is served")
+def _(_lab):
+    with MgmtLab() as lab:
+        rdma(lab, False)
+        before = lab.state()
+        for args in (("-m", "portal", "-o", "new", "-P", "portal=" + ISER),
+                     ("-L", "iser", "-m", "target", "-o", "new", "-t", 1, "-T", IQN + "a")):
+            p = lab.adm(*args)
+            need(p.returncode == 22 and p.stderr.endswith("this host has no RDMA device\n"), p.stderr)
+            same(len(p.stderr.splitlines()), 1)
+            same(lab.state(), before)
+        need("can't find the driver: portal:[::]:3260/iser: " in p.stderr, p.stderr)
+        same(lab.ok("-m", "target", "-o", "show"), "")
+        rdma(lab, True)
+        lab.ok("-m", "portal", "-o", "new", "-P", "portal=" + ISER)
+        lab.ok("-L", "iser", "-m", "target", "-o", "new", "-t", 1, "-T", IQN + "a")
+        wanted = lab.state()
+        rdma(lab, False)
+        lab.kill_stub()
+        lab.start_stub()
+        wait_for(lab.configured, "the gateway is configured again")
+        same(lab.state(), wanted)
+        same(lab.log().count("cannot serve this yet key=portal:127.0.0.1:3260/iser"), 1)
+        same(lab.ok("-m", "portal", "-o", "show"),
+             "Portal: 127.0.0.1:3260,1\n    Transport: iser\n"
+             "    Trouble: this host has no RDMA device\nPortal: 127.0.0.1:3260,1\n")
+        need("    iscsi: ready\n    iser: error\n" in lab.ok("-m", "system", "-o", "show"))
+        lab.ok("-L", "iser", "-m", "target", "-o", "new", "-t", 2, "-T", IQN + "b")
+
+
+@case("the driver iser: its targets, its sessions, its states, and a portal where tgt has it")
+def _(_lab):
+    with MgmtLab() as lab:
+        need("    iser: uninitialized\n" in lab.ok("-m", "system", "-o", "show"))
+        for args in (("-m", "target", "-o", "new", "-t", "1", "-T", IQN + "a"),
+                     ("-m", "target", "-o", "new", "-t", "2", "-T", IQN + "b"),
+                     ("-m", "logicalunit", "-o", "new", "-t", "1", "-l", "1", "-b", lab.file("d")),
+                     ("-m", "target", "-o", "bind", "-t", "1", "-I", "ALL"),
+                     ("-m", "target", "-o", "update", "-t", "1", "-n", "nop_count", "-v", "4"),
+                     ("-m", "account", "-o", "show")):
+            if shutil.which("tgtadm"):
+                p = lab.stock("--lld", "iser", *args)
+                same((p.returncode, p.stderr), (0, ""))
+            else:
+                lab.ok("--lld", "iser", *args)
+        lab.ok("-m", "target", "-o", "new", "-t", 3, "-T", IQN + "c")
+        same([k for k in lab.state() if k.startswith("portal:")],
+             ["portal:127.0.0.1:3260", "portal:[::]:3260/iser"])
+        lab.sessions({"tid": 1, "sid": 1, "cid": 0, "initiator": "iqn.x:abc", "alias": "",
+                      "addr": "192.0.2.10:4711", "xport": "iser", "stats": {}},
+                     {"tid": 1, "sid": 2, "cid": 0, "initiator": "iqn.x:abc", "alias": "",
+                      "addr": "192.0.2.11:4711", "xport": "tcp", "stats": {}})
+        for args in (("target",), ("connection", "-t", 1)):
+            out = [line.strip() for line in lab.ok("-m", args[0], "-o", "show", *args[1:]).splitlines()
+                   if "IP Address" in line]
+            same(out, ["RDMA IP Address: 192.0.2.10", "IP Address: 192.0.2.11"])
+        listing = lab.ok("-m", "lld", "-o", "show")
+        same(listing, f"LLDs:\n    iscsi: ready\n        Target 3: {IQN}c\n    iser: ready\n"
+             f"        Target 1: {IQN}a\n        Target 2: {IQN}b\n")
+        same(json.loads(lab.ok("-m", "lld", "-o", "show", "--json"))["llds"],
+             [{"name": "iscsi", "state": "ready", "targets": 1},
+              {"name": "iser", "state": "ready", "targets": 2}])
+        lab.kill_mgmtd()
+        lab.start_mgmtd()
+        same(lab.ok("-m", "lld", "-o", "show"), listing)
+        show = lab.ok("-m", "target", "-o", "show")
+        same([line.split()[1] for line in show.splitlines() if "Driver:" in line],
+             ["iser", "iser", "iscsi"])
+        same([t["driver"] for t in json.loads(lab.ok("-m", "target", "-o", "show", "--json"))["targets"]],
+             ["iser", "iser", "iscsi"])
+        if shutil.which("tgt-admin"):
+            dump = lab.stock("--dump", prog="tgt-admin").stdout
+            same((dump.count("\tdriver iser\n"), dump.count("\tdriver iscsi\n")), (2, 1))
+        p = lab.adm("-L", "iser", "-m", "lld", "-o", "stop")
+        need(p.returncode == 22 and "this driver is busy: the driver iser has targets" in p.stderr, p)
+        lab.ok("-m", "target", "-o", "delete", "-t", 3)
+        lab.ok("-m", "lld", "-o", "stop")
+        need(lab.adm("-m", "target", "-o", "show").stderr.endswith("the driver iscsi is stopped\n"))
+        lab.ok("-L", "iser", "-m", "target", "-o", "show")
+        lab.ok("-L", "iscsi", "-m", "lld", "-o", "start")
+        for tid in (1, 2):
+            lab.ok("-m", "target", "-o", "delete", "-t", tid, "--force")
+        lab.ok("-L", "iser", "-m", "lld", "-o", "stop")
+        same(lab.ok("-m", "lld", "-o", "show"), "LLDs:\n    iscsi: ready\n    iser: stopped\n")
+        p = lab.adm("-L", "iser", "-m", "target", "-o", "new", "-t", 1, "-T", IQN + "a")
+        need(p.returncode == 22 and "can't find the driver: the driver iser is stopped" in p.stderr, p)
+        lab.ok("-L", "iser", "-m", "lld", "-o", "start")
+
 
 
 @case("every parameter arrives at the gateway, and is there after a restart")
@@ -445,9 +598,10 @@ def _(lab):
 
 def store(sql, lab):
     db = sqlite3.connect(lab.path("state/config.db"))
-    db.execute(sql)
+    row = db.execute(sql).fetchone()
     db.commit()
     db.close()
+    return row and row[0]
 
 
 @case("a gateway that hangs holds nobody up")

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Everything is found again: after a restart of both daemons, of either, and with initiators attached."""
 # runner: timeout=120
+import json
 import os
 import re
+import sqlite3
 import subprocess
 import time
 
 import _path  # noqa: F401
-from lab import BUILD, STANDIN, Lab, require_built
-from tap import case, need, run
+from lab import BUILD, STANDIN, Lab, free_port, require_built, wait_for
+from tap import Skip, case, need, run
 
 LOAD = os.path.join(BUILD, "tests/lib/load")
 SIZE = 64 << 20
@@ -100,6 +102,38 @@ def _(lab):
     os.rename(lab.path("away"), lab.path("disk2.2"))
     lab.start()
     lab.run("iscsi-readcapacity16", lab.url(2, 2))
+
+
+@case("a portal over RDMA that was stored where there was a device: noted once, and TCP is served")
+def _(_lab):
+    if os.path.isdir("/sys/class/infiniband") and os.listdir("/sys/class/infiniband"):
+        raise Skip("this machine has RDMA")
+    with Lab() as lab:
+        lab.target(1)
+        lab.lun(1, 1, lab.file("disk", SIZE))
+        # With the first change of portals all are stored.
+        lab.op("portal", "new", "--param", f"portal=127.0.0.1:{free_port()}")
+        lab.mgmtd.stop()
+        db = sqlite3.connect(lab.path("state", "config.db"))
+        key = f"portal:{lab.portal}/iser"
+        body = {"key": key, "host": "127.0.0.1", "port": lab.port, "tpgt": 1, "advertise": None, "transport": "iser"}
+        db.execute("INSERT INTO object(key,body) VALUES(?,?)", (key, json.dumps(body)))
+        db.commit()
+        db.close()
+        lab.gateway.stop()
+        lab.start()
+        wait_for(lambda: lab.iqn() in lab.run("iscsi-ls", lab.portal_url(), check=False).stdout, 20, "TCP is served")
+        lab.run("iscsi-readcapacity16", lab.url())
+        shown = lab.op("portal", "show")
+        need(f"Portal: {lab.portal},1\n    Transport: iser\n    Trouble: " in shown, shown)
+        time.sleep(5)  # it has been tried again
+        for d in lab.daemons:
+            with open(d.log, encoding="utf-8") as f:
+                noted = [line for line in f if key in line]
+            need(len(noted) <= 1, "".join(noted))
+        need("    iser: error\n" in lab.op("lld", "show"))
+        lab.op("portal", "delete", "--param", f"portal={lab.portal},transport=iser")
+        lab.run("iscsi-readcapacity16", lab.url())
 
 
 require_built()

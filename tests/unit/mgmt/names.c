@@ -75,6 +75,30 @@ START_TEST(portals)
 }
 END_TEST
 
+START_TEST(portals_over_either_transport)
+{
+	struct mgmt_addr a;
+	json_t *o;
+
+	ck_assert(mgmt_portal_parse("[2001:db8::1]:99", &a));
+	ck_assert(!a.iser);
+	o = mgmt_portal_object(&a, 1, NULL);
+	ck_assert(!mgmt_portal_iser(o));
+	/* As portals were stored before there was another transport. */
+	ck_assert_ptr_null(json_object_get(o, "transport"));
+	json_decref(o);
+	mgmt_portal_over(&a, true);
+	ck_assert_str_eq(a.key, "portal:[2001:db8::1]:99/iser");
+	o = mgmt_portal_object(&a, 7, "192.0.2.1:1");
+	ck_assert(mgmt_portal_iser(o));
+	ck_assert_str_eq(mgmt_str(o, "transport", ""), "iser");
+	ck_assert_int_eq(mgmt_int(o, "tpgt", 0), 7);
+	json_decref(o);
+	mgmt_portal_over(&a, false);
+	ck_assert_str_eq(a.key, "portal:[2001:db8::1]:99");
+}
+END_TEST
+
 START_TEST(identities_differ)
 {
 	char a[33], b[33];
@@ -119,6 +143,7 @@ main(void)
 	tcase_add_test(tc, target_names);
 	tcase_add_test(tc, access_rules);
 	tcase_add_test(tc, portals);
+	tcase_add_test(tc, portals_over_either_transport);
 	tcase_add_test(tc, identities_differ);
 	tcase_add_test(tc, bursts_fit_in_any_order);
 	srunner_run_all(r, CK_ENV);

@@ -11,12 +11,14 @@ static char wire[TGT_REQ_MAX * 2];
 static struct mgmt_req req;
 static struct mgmt_err err;
 static uint64_t lun = TGT_NO_LUN;
+static const char *lld = "";
 
 static size_t
 build(uint32_t mode, uint32_t op, const void *payload, size_t n)
 {
 	struct tgt_req h = {.mode = mode, .op = op, .tid = 1, .lun = lun};
 
+	snprintf(h.lld, sizeof(h.lld), "%s", lld);
 	h.len = (uint32_t)(sizeof(h) + n);
 	memcpy(wire, &h, sizeof(h));
 	memcpy(wire + sizeof(h), payload, n);
@@ -190,6 +192,9 @@ START_TEST(nothing_of_a_request_is_dropped)
 		 {TGT_TARGET, TGT_NEW, "targetname=iqn.x:a,b"},
 		 {TGT_TARGET, TGT_BIND, "initiator-address=ALL,initiator-nam=iqn.x:b"},
 		 {TGT_PORTAL, TGT_NEW, "portalOps portal=192.0.2.1,prot=192.0.2.2,"},
+		 {TGT_PORTAL, TGT_NEW, "portalOps portal=192.0.2.1,transport=TCP,"},
+		 {TGT_PORTAL, TGT_NEW, "portalOps portal=192.0.2.1,transport=tcp,transport=iser,"},
+		 {TGT_PORTAL, TGT_NEW, "portalOps portal=192.0.2.1/iser,"},
 		 {TGT_LUN, TGT_NEW, "path=/a,b"},
 		 {TGT_LUN, TGT_NEW, "path=/a,targetOps bogus=1,"},
 		 {TGT_LUN, TGT_NEW, "bstype=mem,targetOps size=0,"},
@@ -248,6 +253,51 @@ START_TEST(a_closed_portal_stays_closed)
 	ck_assert_ptr_null(strstr(last_params, "system"));
 	ck_assert_int_eq(run(&m, TGT_PORTAL, TGT_NEW, "portal=127.0.0.1:3260"), 0);
 	ck_assert(mgmt_portals_kept(&m));
+	mgmt_fini(&m);
+}
+END_TEST
+
+START_TEST(the_driver_says_the_transport)
+{
+	struct mgmt m;
+
+	ck_assert_int_eq(mgmt_init(&m, NULL, "/nowhere", &err), 0);
+	m.link.fake = gateway;
+	m.synced = true;
+	ck_assert_int_eq(mgmt_default_portal(&m, "[::]:3260", &err), 0);
+	lld = "iser";
+	/* All or nothing: without its portal there is no target. */
+	refuse_with = TGT_E_INVALID;
+	ck_assert_int_eq(run(&m, TGT_TARGET, TGT_NEW, "targetname=iqn.x:a"), -1);
+	refuse_with = 0;
+	ck_assert(!mgmt_model_has_targets(&m.model));
+	ck_assert_int_eq(run(&m, TGT_TARGET, TGT_NEW, "targetname=iqn.x:a"), 0);
+	ck_assert_ptr_nonnull(mgmt_model_get(&m.model, "portal:[::]:3260/iser"));
+	ck_assert_ptr_nonnull(mgmt_model_get(&m.model, "portal:[::]:3260"));
+	ck_assert_ptr_nonnull(strstr(last_params, "\"transport\":\"iser\""));
+	ck_assert_ptr_null(strstr(last_params, "lld"));
+	/* With a portal there, none is made; with another driver, none of it. */
+	ck_assert_int_eq(run(&m, TGT_PORTAL, TGT_NEW, "portal=192.0.2.1"), 0);
+	ck_assert_int_eq(run(&m, TGT_PORTAL, TGT_DELETE, "portal=[::]:3260"), 0);
+	ck_assert_int_eq(run(&m, TGT_TARGET, TGT_DELETE, ""), 0);
+	ck_assert_int_eq(run(&m, TGT_TARGET, TGT_NEW, "targetname=iqn.x:a"), 0);
+	ck_assert_ptr_null(mgmt_model_get(&m.model, "portal:[::]:3260/iser"));
+	ck_assert_int_eq(run(&m, TGT_PORTAL, TGT_DELETE, "portal=[::]:3260"), -1);
+	ck_assert_int_eq(run(&m, TGT_PORTAL, TGT_DELETE, "portal=192.0.2.1,transport=tcp"), -1);
+	ck_assert_int_eq(run(&m, TGT_LLD, TGT_STOP, ""), -1);
+	ck_assert_int_eq(err.tgt, TGT_E_DRIVER_ACTIVE);
+	lld = "";
+	ck_assert_int_eq(run(&m, TGT_PORTAL, TGT_DELETE, "portal=[::]:3260"), 0);
+	ck_assert_int_eq(run(&m, TGT_PORTAL, TGT_DELETE, "portal=192.0.2.1,transport=iser"), 0);
+	ck_assert_int_eq(run(&m, TGT_LLD, TGT_STOP, ""), 0);
+	ck_assert_int_eq(run(&m, TGT_TARGET, TGT_DELETE, ""), -1);
+	ck_assert_int_eq(err.tgt, TGT_E_NO_DRIVER);
+	lld = "iser";
+	ck_assert_int_eq(run(&m, TGT_TARGET, TGT_DELETE, ""), 0);
+	lld = "iscsii";
+	ck_assert_int_eq(run(&m, TGT_LLD, TGT_START, ""), -1);
+	ck_assert_int_eq(err.tgt, TGT_E_NO_DRIVER);
+	lld = "";
 	mgmt_fini(&m);
 }
 END_TEST
@@ -320,6 +370,7 @@ main(void)
 	tcase_add_test(tc, a_refused_change_leaves_nothing);
 	tcase_add_test(tc, nothing_of_a_request_is_dropped);
 	tcase_add_test(tc, a_closed_portal_stays_closed);
+	tcase_add_test(tc, the_driver_says_the_transport);
 	tcase_add_test(tc, the_gateway_is_told_only_what_it_can_see);
 	tcase_add_test(tc, identities_of_the_dead_are_bounded);
 	tcase_set_timeout(tc, 60);
