@@ -18,7 +18,7 @@ comma	:= ,
 GOALS	:= $(or $(MAKECMDGOALS),all)
 NEEDS	:= $(if $(filter-out help clean,$(GOALS)),build) $(if $(findstring clang,$(CC)),clang) \
 	   $(if $(filter check unit lint check-% replay,$(GOALS)),check) $(if $(filter run,$(GOALS)),run) \
-	   $(if $(filter check-vm check-boot bench-nvme,$(GOALS)),vm) $(if $(filter fuzz,$(GOALS)),fuzz) \
+	   $(if $(filter check-vm check-boot bench-nvme bench-iser,$(GOALS)),vm) $(if $(filter fuzz,$(GOALS)),fuzz) \
 	   $(if $(filter bench bench-scale flame,$(GOALS)),bench)
 ifeq ($(DEPS),1)
 ifneq ($(filter build,$(NEEDS)),)

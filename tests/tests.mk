@@ -50,6 +50,15 @@ $(TOOL_BIN): $(B)/tests/lib/%: $(B)/obj/tests/lib/%.o
 	$(call say,LINK)
 	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -liscsi
 
+# The initiator over verbs that the guest's tests drive.
+ifneq ($(RDMA),0)
+RAW_BIN := $(B)/tests/vm/raw_iser
+$(RAW_BIN): $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/vm/raw/*.c))
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $^ -lrdmacm -libverbs
+endif
+
 # The load generator and the measure of `make bench`: tests/bench/NAME*.c are one program each.
 BENCH_BIN := $(B)/tests/bench/lean $(B)/tests/bench/limit $(B)/tests/bench/sessions $(B)/tests/bench/zerocopy
 bench_objs = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/bench/$(1)*.c))
@@ -118,6 +127,11 @@ bench: all bench-tools
 bench-nvme: all bench-tools
 	@LGT_BUILD=$(abspath $(B)) LGT_VM_DIR=$(abspath $(VM_DIR)) PYTHONDONTWRITEBYTECODE=1 tests/bench/nvme.py $(BENCH_ARGS)
 
+## make bench-iser      in a QEMU guest with soft RoCE, iSER beside the kernel's ib_isert: QUICK=1, BENCH_ARGS=--help
+bench-iser: all
+	@LGT_BUILD=$(abspath $(B)) LGT_VM_DIR=$(abspath $(VM_DIR)) PYTHONDONTWRITEBYTECODE=1 tests/bench/iser.py \
+		$(if $(QUICK),--quick) $(BENCH_ARGS)
+
 ## make bench-scale     what 1,000 and 10,000 idle sessions cost, and how fast they log in
 bench-scale: all bench-tools
 	@LGT_BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 tests/bench/scale.py
@@ -141,7 +155,7 @@ run: all
 
 unit: $(UNIT_BIN)
 replay: $(REPLAY_BIN)
-tools: $(TOOL_BIN) $(BENCH_BIN) $(if $(SAN),,$(B)/lines/lichgated)
+tools: $(TOOL_BIN) $(BENCH_BIN) $(RAW_BIN) $(if $(SAN),,$(B)/lines/lichgated)
 bench-tools: $(BENCH_BIN)
-.PHONY: check lint check-unit check-conform check-vm check-boot bench bench-nvme bench-scale flame flame-one fuzz fuzz-one run \
-	unit replay tools bench-tools
+.PHONY: check lint check-unit check-conform check-vm check-boot bench bench-nvme bench-iser bench-scale flame flame-one fuzz \
+	fuzz-one run unit replay tools bench-tools

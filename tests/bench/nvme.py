@@ -5,17 +5,15 @@
 Exit codes: 0 measured (whether goals are met or not), 1 the guest failed.
 """
 import argparse
-import fcntl
 import json
 import os
-import socket
 import statistics
 import sys
-import threading
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 sys.path.insert(0, os.path.join(TOP, "tests/vm"))
 import _guest  # noqa: E402
+import _host  # noqa: E402
 import _report  # noqa: E402
 
 GUEST_SECS = 560
@@ -37,48 +35,12 @@ def options():
     return ap.parse_args()
 
 
-class Host:
-    """Answers the guest: CPU time that its vCPU, and the emulator's other threads, have taken from this machine."""
-
-    def __init__(self, lock):
-        self.path = None
-        self.file = open(lock, "a", encoding="ascii") if lock else None  # pylint: disable=consider-using-with
-        self.lock(fcntl.LOCK_SH)
-
-    def lock(self, how):
-        if self.file:
-            fcntl.flock(self.file, how)
+class NvmeHost(_host.Host):
+    """With the device that all contenders use."""
 
     def hardware(self, work):
-        self.path = os.path.join(work, "host")
-        # The model that QEMU's "max" names is woken from its idle state by a device that is slow to emulate.
-        cpu = [] if _guest.accel() == "kvm" else ["-cpu", "max,vendor=GenuineIntel,family=6,model=94,stepping=3"]
-        return [*cpu, "-smp", "1", "-chardev", f"socket,id=host,path={self.path},server=on,wait=off",
-                "-serial", "chardev:host", "-drive", "if=none,id=d,driver=null-co,size=268435456,read-zeroes=on",
+        return [*super().hardware(work), "-drive", "if=none,id=d,driver=null-co,size=268435456,read-zeroes=on",
                 "-device", "nvme,serial=bench,drive=d,max_ioqpairs=4"]
-
-    def start(self, monitor):
-        vcpu = monitor("query-cpus-fast")[0]["thread-id"]
-        threading.Thread(target=self.serve, args=(vcpu,), daemon=True).start()
-
-    @staticmethod
-    def sample(vcpu):
-        """Seconds that the vCPU ran, and the rest of the emulator."""
-        ran = {}
-        for tid in os.listdir(f"/proc/{vcpu}/task"):
-            with open(f"/proc/{vcpu}/task/{tid}/schedstat", encoding="ascii") as f:
-                ran[int(tid)] = int(f.read().split()[0]) / 1e9
-        return [ran.pop(vcpu), sum(ran.values())]
-
-    def serve(self, vcpu):
-        with socket.socket(socket.AF_UNIX) as s:
-            s.connect(self.path)
-            wanted = b"?"
-            while wanted:
-                if wanted != b"?":
-                    self.lock(fcntl.LOCK_EX if wanted == b"(" else fcntl.LOCK_SH)
-                s.sendall((" ".join(map(str, self.sample(vcpu))) + "\n").encode())
-                wanted = s.recv(1)
 
 
 def value(runs, what):
@@ -128,7 +90,7 @@ def show(results, verdicts):
 
 def main():
     o = options()
-    host, results = Host(o.lock), {}
+    host, results = NvmeHost(o.lock, 1), {}
 
     def wish(monitor, name, *args):
         if name == "host":

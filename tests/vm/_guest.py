@@ -16,13 +16,27 @@ from lab import BUILD, STANDIN, require_built  # noqa: E402
 
 IMAGES = os.environ.get("LGT_VM_DIR", os.path.join(TOP, "build/vm"))
 PROBE_SECS = 15
+FAR_SECS = 90
 # Libraries that the guest has by itself, because they come with its C library.
 LIBC = ("linux-vdso", "ld-linux", "libc.so", "libm.so", "libpthread.so", "libdl.so", "librt.so", "libresolv.so")
 
 
+# Libraries that speak to drivers of the guest through plug-ins of its release.
+DRIVERS = ("libibverbs.so", "librdmacm.so", "libnl-")
+RELEASE = []
+
+
+def of_release(name):
+    """Guests of this process run that Debian release, a later one than the machine's."""
+    global IMAGES, LIBC
+    IMAGES = os.path.join(IMAGES, name)
+    LIBC += DRIVERS
+    RELEASE.append(name)
+
+
 def image():
     """The directory of the guest's image, built if need be."""
-    if subprocess.run([os.path.join(TOP, "tests/vm/_image.sh"), IMAGES], check=False).returncode:
+    if subprocess.run([os.path.join(TOP, "tests/vm/_image.sh"), IMAGES, *RELEASE], check=False).returncode:
         raise AssertionError("the guest's image could not be built")
     return IMAGES
 
@@ -160,29 +174,91 @@ def run_script(script, secs, hardware=None, wish=None, options="", programs=()):
     """
     require_built()
     with tempfile.TemporaryDirectory(prefix="lgt-vm.") as work:
-        result, console = os.path.join(work, "result"), os.path.join(work, "console")
-        argv = machine() + [
-            "-drive", f"file={root_of_image()},format=raw,if=virtio,snapshot=on",
-            "-drive", f"file={payload(work, script, programs)},format=raw,if=virtio,readonly=on",
-            "-serial", "file:" + console, "-serial", "file:" + result,
-            "-qmp", f"unix:{work}/qmp,server=on,wait=off", *(hardware(work) if hardware else []),
-            "-append", f"console=ttyS0 root=/dev/vda rw panic=-1 quiet init=/usr/local/sbin/guest-init {options}"]
+        guest = Guest(work, script, programs, hardware(work) if hardware else [], options)
         stop = threading.Event()
         grant = wish and (lambda *args: wish(Monitor(os.path.join(work, "qmp")), *args))
-        teller = threading.Thread(target=relay, args=(result, stop, grant))
+        teller = threading.Thread(target=relay, args=(guest.result, stop, grant))
         teller.start()
-        try:
-            subprocess.run(argv, timeout=secs, stdin=subprocess.DEVNULL, check=False)
-            ended = True
-        except subprocess.TimeoutExpired:
-            ended = False
+        guest.run(secs)
         stop.set()
         teller.join()
-        with open(result, encoding="utf-8", errors="replace") as f:
-            code = f.read().rpartition("end of script, exit ")[2].strip()
-        if ended and code == "0":
+        return guest.verdict()
+
+
+def run_pair(near, far, secs, programs=()):
+    """
+    Runs NEAR in one guest and FAR in another, a cable between them. NEAR's report counts, and it has to end FAR;
+    "@cable out" and "@cable in" of it are obeyed.
+    """
+    require_built()
+    with tempfile.TemporaryDirectory(prefix="lgt-vm.") as work:
+        cable = os.path.join(work, "cable")
+        os.mkdir(os.path.join(work, "far"))
+        other = Guest(os.path.join(work, "far"), far, programs, network(cable, 1))
+        thread = threading.Thread(target=other.run, args=(secs,))
+        thread.start()
+        while thread.is_alive() and not os.path.exists(cable):
+            time.sleep(0.1)
+        code = run_script(near, secs, lambda _: network(cable, 2), plug, programs=programs)
+        other.end(FAR_SECS)
+        thread.join()
+        if other.verdict() or code:
+            print("".join(f"[far] {line}\n" for line in other.said().splitlines()[-80:]))
+            return 1
+        return 0
+
+
+def plug(monitor, name, *args):
+    if name == "cable":
+        monitor("set_link", name="n0", up=args[0] == "in")
+
+
+def network(cable, n):
+    """A network card at one end of a cable; the first end that is asked for has to be there first."""
+    server = ",server=on" if n == 1 else ""
+    return ["-netdev", f"stream,id=n0{server},addr.type=unix,addr.path={cable}",
+            "-device", f"virtio-net-pci,netdev=n0,mac=52:54:00:00:00:0{n}"]
+
+
+class Guest:
+    """One emulated machine and the script that it runs."""
+
+    def __init__(self, work, script, programs=(), hardware=(), options=""):
+        self.result, self.console = os.path.join(work, "result"), os.path.join(work, "console")
+        self.argv = machine() + [
+            "-drive", f"file={root_of_image()},format=raw,if=virtio,snapshot=on",
+            "-drive", f"file={payload(work, script, programs)},format=raw,if=virtio,readonly=on",
+            "-serial", "file:" + self.console, "-serial", "file:" + self.result,
+            "-qmp", f"unix:{work}/qmp,server=on,wait=off", *hardware,
+            "-append", f"console=ttyS0 root=/dev/vda rw panic=-1 quiet no_timer_check init=/usr/local/sbin/guest-init {options}"]
+        self.ended = False
+        self.proc = None
+
+    def run(self, secs):
+        self.proc = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL)
+        try:
+            self.proc.wait(secs)
+            self.ended = True
+        except subprocess.TimeoutExpired:
+            self.proc.kill()
+            self.proc.wait()
+
+    def end(self, secs):
+        """Gives it that long to end by itself."""
+        try:
+            self.proc.wait(secs)
+        except subprocess.TimeoutExpired:
+            self.proc.kill()
+
+    def said(self):
+        with open(self.result, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def verdict(self):
+        code = self.said().rpartition("end of script, exit ")[2].strip()
+        if self.ended and code == "0":
             return 0
-        print("the guest did not end in time" if not ended else f"the guest's script ended with '{code[:20]}'")
-        with open(console, encoding="utf-8", errors="replace") as f:
+        print(f"the guest's script ended with '{code[:20]}'" if self.ended else "the guest did not end in time")
+        with open(self.console, encoding="utf-8", errors="replace") as f:
             print("".join("[console] " + line for line in f.read().splitlines(True)[-40:]))
         return 1

@@ -1,13 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# _image.sh DIR: leaves root.img, vmlinuz and initrd in DIR, of the Debian release that this machine runs, so that what
-# is built here runs there. Built again only when this file changes. Needs no root and no loop device.
+# _image.sh DIR [RELEASE]: leaves root.img, vmlinuz and initrd in DIR, of the Debian release that this machine runs, or a
+# later one, so that what is built here runs there. Built again only when this file changes. Needs no root and no loop device.
 set -eu
 
 dir=$1
 packages=linux-image-amd64,systemd-sysv,udev,open-iscsi,fio,iproute2,kmod,sg3-utils,e2fsprogs,procps,python3
+# Soft RoCE, and an initiator of its own that speaks iSER.
+packages=$packages,rdma-core,ibverbs-utils,ibverbs-providers,libiscsi-bin
 # shellcheck disable=SC1091
-suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")
+suite=${2:-$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")}
 key=$(cat "$0" /etc/os-release | sha256sum | cut -c1-16)
 
 [ "$(cat "$dir/key" 2>/dev/null)" = "$key" ] && exit 0
@@ -55,7 +57,8 @@ UNIT
 mkdir -p "$1/etc/systemd/system/multi-user.target.wants"
 ln -s ../lun-proof.service "$1/etc/systemd/system/multi-user.target.wants/lun-proof.service"
 for unit in open-iscsi.service iscsid.service iscsid.socket apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer \
-	e2scrub_reap.service fstrim.timer dpkg-db-backup.timer systemd-timesyncd.service sg3-utils.service; do
+	e2scrub_reap.service fstrim.timer dpkg-db-backup.timer systemd-timesyncd.service sg3-utils.service \
+	multipathd.service multipathd.socket; do
 	ln -sf /dev/null "$1/etc/systemd/system/$unit"
 done
 echo guest >"$1/etc/hostname"

@@ -20,10 +20,10 @@ def sh(*argv, check=True, timeout=120):
     return p.stdout + p.stderr
 
 
-def start():
-    """Modules and the daemon; no systemd runs here."""
-    for module in ("iscsi_tcp", "sd_mod", "crc32c", "ext4"):
-        sh("modprobe", module)
+def start(*more):
+    """Modules, more of them as lists of words, and the daemon; no systemd runs here."""
+    for module in (["iscsi_tcp"], ["sd_mod"], ["crc32c"], ["ext4"], *more):
+        sh("modprobe", *module)
     os.makedirs("/run/lock", exist_ok=True)
     with open("/tmp/iscsid.conf", "w", encoding="ascii") as f:
         f.write("node.startup = manual\nnode.session.timeo.replacement_timeout = 120\n"
@@ -35,53 +35,64 @@ def start():
                                     check=False).returncode in (0, 21), 10 * SCALE, "iscsid is ready")
 
 
-def discover(portal):
-    return sh("iscsiadm", "-m", "discovery", "-t", "sendtargets", "-p", portal)
+def udev():
+    """The daemon: links below /dev and a database, for tools that want them."""
+    subprocess.run(["/lib/systemd/systemd-udevd", "--daemon"], env=ENV, check=True)
+    sh("udevadm", "trigger")
 
 
-def node(iqn, portal, *args, **kw):
-    return sh("iscsiadm", "-m", "node", "-T", iqn, "-p", portal, *args, **kw)
+def discover(portal, iface=None):
+    """iface: open-iscsi's name of the way to go: "default" is TCP, "iser" is iSER."""
+    return sh("iscsiadm", "-m", "discovery", "-t", "sendtargets", "-p", portal, *(["-I", iface] if iface else []))
 
 
-def settings(iqn, portal, pairs):
+def node(iqn, portal, *args, iface=None, **kw):
+    return sh("iscsiadm", "-m", "node", "-T", iqn, "-p", portal, *(["-I", iface] if iface else []), *args, **kw)
+
+
+def settings(iqn, portal, pairs, iface=None):
     for name, value in pairs.items():
-        node(iqn, portal, "-o", "update", "-n", name, "-v", value)
+        node(iqn, portal, "-o", "update", "-n", name, "-v", value, iface=iface)
 
 
-def login(iqn, portal):
+def login(iqn, portal, iface=None):
     """Logs in; returns the disk's device."""
-    node(iqn, portal, "--login")
-    return wait_for(lambda: disk_of(iqn), 20 * SCALE, "the disk is there")
+    node(iqn, portal, "--login", iface=iface)
+    return wait_for(lambda: disk_of(iqn, iface), 20 * SCALE, "the disk is there")
 
 
-def logout(iqn, portal):
-    node(iqn, portal, "--logout")
+def logout(iqn, portal, iface=None):
+    node(iqn, portal, "--logout", iface=iface)
 
 
-def disk_of(iqn):
+def disk_of(iqn, iface=None):
     for name in glob.glob("/sys/class/iscsi_session/session*/targetname"):
-        with open(name, encoding="ascii") as f:
-            if f.read().strip() != iqn:
-                continue
-        found = glob.glob(os.path.dirname(name) + "/device/target*/*/block/sd*")
+        session = os.path.dirname(name)
+        if text_of(name) != iqn or iface and text_of(session + "/ifacename") != iface:
+            continue
+        found = glob.glob(session + "/device/target*/*/block/sd*")
         if found:
             return "/dev/" + os.path.basename(found[0])
     return None
 
 
+def text_of(path):
+    """What a file of sysfs says; nothing if it has just gone."""
+    try:
+        with open(path, encoding="ascii") as f:
+            return f.read().strip()
+    except OSError:
+        return ""
+
+
 def size_of(disk):
-    with open(f"/sys/block/{os.path.basename(disk)}/size", encoding="ascii") as f:
-        return int(f.read()) * 512
+    return int(text_of(f"/sys/block/{os.path.basename(disk)}/size")) * 512
 
 
 def negotiated(iqn, attr):
     for name in glob.glob("/sys/class/iscsi_session/session*/targetname"):
-        with open(name, encoding="ascii") as f:
-            if f.read().strip() != iqn:
-                continue
-        conn = glob.glob(os.path.dirname(name) + "/device/connection*/iscsi_connection/*/" + attr)
-        with open(conn[0], encoding="ascii") as f:
-            return f.read().strip()
+        if text_of(name) == iqn:
+            return text_of(glob.glob(os.path.dirname(name) + "/device/connection*/iscsi_connection/*/" + attr)[0])
     return None
 
 

@@ -9,9 +9,9 @@ import json
 import os
 import subprocess
 import time
-import tty
 
 import _initiator as ini
+from _host import Host
 from lab import BUILD, SCALE, Lab, wait_for
 
 GENERIC, BLOCK = "/dev/ng0n1", "/dev/nvme0n1"
@@ -28,31 +28,6 @@ MARGIN = 0.3
 BUSY, TRIES = 0.7, 3
 
 
-class Host:
-    """The machine that runs the emulator: CPU times of its threads, and whether we have it to ourselves."""
-
-    def __init__(self, path):
-        self.line = open(path, "r+b", buffering=0)  # pylint: disable=consider-using-with
-        tty.setraw(self.line)
-        # Its first line says that it listens: what it is asked before is lost.
-        print("@host", flush=True)
-        self.answer()
-
-    def ask(self, what):
-        self.line.write(what)
-        return self.answer()
-
-    def answer(self):
-        answer = b""
-        while not answer.endswith(b"\n"):
-            answer += self.line.read(64)
-        return map(float, answer.split())
-
-    def times(self, pid):
-        """... and that of a process of ours, the sum over all of its threads: clock_getcpuclockid(3). In seconds."""
-        return [*self.ask(b"?"), time.clock_gettime(~pid << 3 | 2), time.monotonic()]
-
-
 def window(host, pid, o):
     """Shares of a CPU that the vCPUs, the emulator's other threads, and the process used in the middle of a run."""
     time.sleep(o.warmup)
@@ -63,7 +38,7 @@ def window(host, pid, o):
 
 
 def summary(iops, shares):
-    vcpu, device, process = shares
+    vcpu, _, device, process = shares
     return {"iops": iops, "cpu": 1e6 * vcpu / iops, "process": 1e6 * process / iops, "vcpu": vcpu, "device": device}
 
 
@@ -160,7 +135,7 @@ def main():
     o = options()
     ini.sh("modprobe", "nvme", "poll_queues=1")
     wait_for(lambda: glob.glob(GENERIC), 30 * SCALE, "the namespace is there")
-    host = Host("/dev/ttyS2")
+    host = Host()
     with Lab() as lab:
         lab.target(1)
         for _ in range(o.rounds):
