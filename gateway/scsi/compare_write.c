@@ -13,10 +13,8 @@ bool
 scsi_caw_prep(struct gw_cmd *cmd)
 {
 	/* Data for no blocks: the count did not fit into its byte. */
-	if (cmd->nblk > scsi_caw_max(cmd->blk_shift) || (!cmd->nblk && cmd->edtl)) {
-		scsi_check_cdb(cmd, cmd->op->nblk_at, 7);
-		return false;
-	}
+	if (cmd->nblk > scsi_caw_max(cmd->blk_shift) || (!cmd->nblk && cmd->edtl))
+		return scsi_check_cdb(cmd, cmd->op->nblk_at, 7);
 	if (!cmd->nblk) {
 		cmd->dir = GW_DIR_NONE;
 		return true;

@@ -136,10 +136,8 @@ scsi_io_start(struct gw_cmd *cmd, uint8_t op, uint8_t flags, uint64_t off, uint6
 	/* The view may have changed since the CDB was checked. */
 	if (!scsi_check_medium(cmd))
 		return false;
-	if (!gw_range_ok(off, len, v->nblk << v->shift)) {
-		scsi_check(cmd, SENSE_LBA_RANGE);
-		return false;
-	}
+	if (!gw_range_ok(off, len, v->nblk << v->shift))
+		return scsi_check(cmd, SENSE_LBA_RANGE);
 	if (!open_chan(cmd, v->dev))
 		return false;
 	if (!v->wce && (op == BE_WRITE || op == BE_ZERO))

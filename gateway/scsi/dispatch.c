@@ -46,8 +46,7 @@ find_op_without_lu(struct gw_cmd *cmd)
 		cmd->op = op;
 		return true;
 	}
-	scsi_check(cmd, wlun ? SENSE_INVALID_OPCODE : SENSE_LUN_UNSUPPORTED);
-	return false;
+	return scsi_check(cmd, wlun ? SENSE_INVALID_OPCODE : SENSE_LUN_UNSUPPORTED);
 }
 
 static bool
@@ -62,8 +61,7 @@ find_op(struct gw_cmd *cmd)
 	/* A unit attention comes before everything else (SAM-5 5.14.1). */
 	if (cmd->itl->ua && !(cmd->op && (cmd->op->flags & OP_UA))) {
 		ua = scsi_ua_take(cmd->itl);
-		scsi_check(cmd, SENSE(6, ua));
-		return false;
+		return scsi_check(cmd, SENSE(6, ua));
 	}
 	if (cmd->op)
 		return true;
@@ -106,19 +104,15 @@ check_bits(struct gw_cmd *cmd)
 {
 	const struct scsi_op *op = cmd->op;
 
-	if (cmd->cdb_len < op->cdb_len) {
-		scsi_check(cmd, SENSE_CDB_FIELD);
-		return false;
-	}
+	if (cmd->cdb_len < op->cdb_len)
+		return scsi_check(cmd, SENSE_CDB_FIELD);
 	if (bits_clean(cmd))
 		return true;
 	for (unsigned i = 1; i < op->cdb_len; i++) {
 		unsigned wrong = cmd->cdb[i] & ~(unsigned)op->usage[i];
 
-		if (wrong) {
-			scsi_check_cdb(cmd, i, 31 - __builtin_clz(wrong));
-			return false;
-		}
+		if (wrong)
+			return scsi_check_cdb(cmd, i, 31 - __builtin_clz(wrong));
 	}
 	return true;
 }
@@ -159,8 +153,7 @@ check_range(struct gw_cmd *cmd)
 		cmd->nblk = 256;
 	if (gw_range_ok(cmd->lba, cmd->nblk, scsi_view_of(cmd)->nblk))
 		return true;
-	scsi_check(cmd, SENSE_LBA_RANGE);
-	return false;
+	return scsi_check(cmd, SENSE_LBA_RANGE);
 }
 
 static bool
@@ -173,10 +166,8 @@ set_length(struct gw_cmd *cmd)
 	if (op->flags & OP_BLOCKS) {
 		/* nblk is at most 2^32 - 1: no overflow. */
 		len = cmd->nblk << cmd->blk_shift;
-		if (len > GW_XFER_MAX) {
-			scsi_check_cdb(cmd, op->nblk_at, 7);
-			return false;
-		}
+		if (len > GW_XFER_MAX)
+			return scsi_check_cdb(cmd, op->nblk_at, 7);
 		cmd->data_len = (uint32_t)len;
 		if (scsi_view_of(cmd)->dev)
 			cmd->dma_align = scsi_view_of(cmd)->dev->dma_align;

@@ -5,7 +5,6 @@
  */
 #include "gateway/scsi/mode_priv.h"
 
-#define CDB_SP 0x01
 #define CDB_PF 0x10
 
 /* How far the list has been read. */
@@ -34,21 +33,15 @@ take_block_descriptor(struct list *l, const struct scsi_view *v, unsigned bd, bo
 	uint32_t size;
 	uint8_t b[16];
 
-	if (!scsi_out_get(l->cmd, l->at, b, bd)) {
-		scsi_check(l->cmd, SENSE_PARAM_LENGTH);
-		return false;
-	}
+	if (!scsi_out_get(l->cmd, l->at, b, bd))
+		return scsi_check(l->cmd, SENSE_PARAM_LENGTH);
 	nblk = lon ? gw_be64(b) : gw_be32(b);
 	all = lon ? UINT64_MAX : UINT32_MAX;
 	size = lon ? gw_be32(b + 12) : gw_be24(b + 5);
-	if (nblk && nblk != all && nblk != v->nblk) {
-		scsi_check_param(l->cmd, l->at, -1);
-		return false;
-	}
-	if (size != 1u << v->shift) {
-		scsi_check_param(l->cmd, l->at + (lon ? 12 : 5), -1);
-		return false;
-	}
+	if (nblk && nblk != all && nblk != v->nblk)
+		return scsi_check_param(l->cmd, l->at, -1);
+	if (size != 1u << v->shift)
+		return scsi_check_param(l->cmd, l->at + (lon ? 12 : 5), -1);
 	l->at += bd;
 	return true;
 }
@@ -60,20 +53,16 @@ take_header(struct list *l, const struct scsi_view *v)
 	unsigned header = ten ? 8 : 4, bd;
 	uint8_t b[8];
 
-	if (!scsi_out_get(l->cmd, 0, b, header)) {
-		scsi_check(l->cmd, SENSE_PARAM_LENGTH);
-		return false;
-	}
+	if (!scsi_out_get(l->cmd, 0, b, header))
+		return scsi_check(l->cmd, SENSE_PARAM_LENGTH);
 	bd = ten ? gw_be16(b + 6) : b[3];
 	if (ten)
 		lon = b[4] & 1;
 	l->at = header;
 	if (!bd)
 		return true;
-	if (bd != (lon ? 16 : 8)) {
-		scsi_check_param(l->cmd, ten ? 6 : 3, -1);
-		return false;
-	}
+	if (bd != (lon ? 16 : 8))
+		return scsi_check_param(l->cmd, ten ? 6 : 3, -1);
 	return take_block_descriptor(l, v, bd, lon);
 }
 
@@ -154,10 +143,8 @@ select_at_home(struct gw_cmd *cmd)
 void
 scsi_exec_mode_select(struct gw_cmd *cmd)
 {
-	if (cmd->cdb[1] & CDB_SP) { /* nothing can be saved */
-		scsi_check_cdb(cmd, 1, 0);
-		gw_cmd_complete(cmd);
-	} else if (!cmd->data_len) {
+	/* SP is not in the usage mask: nothing can be saved. */
+	if (!cmd->data_len) {
 		scsi_good(cmd);
 	} else if (!(cmd->cdb[1] & CDB_PF)) { /* vendor-specific pages: there are none */
 		scsi_check_cdb(cmd, 1, 4);

@@ -37,10 +37,8 @@ scsi_report_luns_prep(struct gw_cmd *cmd)
 {
 	struct select s = selected(cmd->cdb[2]);
 
-	if (!s.valid) {
-		scsi_check_cdb(cmd, 2, 7);
-		return false;
-	}
+	if (!s.valid)
+		return scsi_check_cdb(cmd, 2, 7);
 	cmd->data_len = (uint32_t)GW_MIN((uint64_t)gw_be32(cmd->cdb + 6), 8 + list_len(cmd, s));
 	return true;
 }

@@ -267,13 +267,18 @@ void scsi_nexus_left(struct gw_nexus *n);
  */
 uint8_t scsi_sense_build(uint8_t *buf, bool descriptor, uint32_t sense, int progress);
 
-/* The command ends in CHECK CONDITION; nothing was moved. They do not complete it. */
-void scsi_check(struct gw_cmd *cmd, uint32_t sense);
+/*
+ * The command ends in CHECK CONDITION; nothing was moved. They do not complete it. Those that return
+ * something return false, for whoever found a mistake to pass on.
+ */
+bool scsi_check(struct gw_cmd *cmd, uint32_t sense);
 void scsi_check_info(struct gw_cmd *cmd, uint32_t sense, uint64_t info);
 /* 5/2400 with a pointer to the CDB's byte and, unless negative, the field's highest bit. */
-void scsi_check_cdb(struct gw_cmd *cmd, unsigned byte, int bit);
+bool scsi_check_cdb(struct gw_cmd *cmd, unsigned byte, int bit);
 /* 5/2600, the same for the parameter list. */
-void scsi_check_param(struct gw_cmd *cmd, unsigned byte, int bit);
+bool scsi_check_param(struct gw_cmd *cmd, unsigned byte, int bit);
+/* The same for a byte of which the bits of `wrong`, one at least, ought to be zero. */
+bool scsi_check_param_bits(struct gw_cmd *cmd, unsigned byte, uint8_t wrong);
 /* The answer for an error of the backend; st is not BE_OK. */
 void scsi_check_be(struct gw_cmd *cmd, uint8_t be_op, uint8_t st, uint64_t lba);
 /* The status of an LU that is not ready; true if it is. Does not complete the command. */

@@ -83,10 +83,11 @@ check(struct gw_cmd *cmd, const struct sense *s)
 	cmd->moved = 0;
 }
 
-void
+bool
 scsi_check(struct gw_cmd *cmd, uint32_t sense)
 {
 	check(cmd, &(struct sense){.code = sense});
+	return false;
 }
 
 void
@@ -106,16 +107,24 @@ check_field(struct gw_cmd *cmd, uint32_t code, uint8_t where, unsigned byte, int
 	check(cmd, &s);
 }
 
-void
+bool
 scsi_check_cdb(struct gw_cmd *cmd, unsigned byte, int bit)
 {
 	check_field(cmd, SENSE_CDB_FIELD, POINTER_CDB, byte, bit);
+	return false;
 }
 
-void
+bool
 scsi_check_param(struct gw_cmd *cmd, unsigned byte, int bit)
 {
 	check_field(cmd, SENSE_PARAM_FIELD, 0, byte, bit);
+	return false;
+}
+
+bool
+scsi_check_param_bits(struct gw_cmd *cmd, unsigned byte, uint8_t wrong)
+{
+	return scsi_check_param(cmd, byte, 31 - __builtin_clz(wrong));
 }
 
 void

@@ -25,16 +25,12 @@ scsi_verify_prep(struct gw_cmd *cmd)
 	uint64_t len = cmd->nblk << cmd->blk_shift;
 
 	cmd->data_len = 0;
-	if (bytchk(cmd) == BYTCHK_RESERVED) {
-		scsi_check_cdb(cmd, 1, 2);
-		return false;
-	}
+	if (bytchk(cmd) == BYTCHK_RESERVED)
+		return scsi_check_cdb(cmd, 1, 2);
 	/* MAXIMUM TRANSFER LENGTH bounds it also without data-out: it is the work of one command.
 	 */
-	if (len > GW_XFER_MAX) {
-		scsi_check_cdb(cmd, cmd->op->nblk_at, 7);
-		return false;
-	}
+	if (len > GW_XFER_MAX)
+		return scsi_check_cdb(cmd, cmd->op->nblk_at, 7);
 	if (bytchk(cmd) == BYTCHK_NONE || !len)
 		cmd->dir = GW_DIR_NONE;
 	else

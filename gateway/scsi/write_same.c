@@ -3,13 +3,12 @@
  * WRITE SAME (SBC-4 5.49). A block of zeroes becomes BE_ZERO; any other block is repeated in work
  * memory and written piece by piece. With UNMAP the range is deallocated and reads as zeroes, as
  * for UNMAP, whatever the block holds: initiators and conformance tests expect it of a device with
- * LBPRZ.
+ * LBPRZ. ANCHOR is not in the usage mask: ANC_SUP is 0.
  */
 #include "gateway/scsi/scsi_priv.h"
 
-#define CDB_ANCHOR 0x10
-#define CDB_UNMAP  0x08
-#define CDB_NDOB   0x01
+#define CDB_UNMAP 0x08
+#define CDB_NDOB  0x01
 
 static bool
 no_data_out(const struct gw_cmd *cmd)
@@ -21,24 +20,14 @@ bool
 scsi_write_same_prep(struct gw_cmd *cmd)
 {
 	const struct scsi_view *v = scsi_view_of(cmd);
-	uint8_t flags = cmd->cdb[1];
 
-	/* Anchored blocks are not supported (ANC_SUP is 0). */
-	if (flags & CDB_ANCHOR) {
-		scsi_check_cdb(cmd, 1, 4);
-		return false;
-	}
-	if ((flags & CDB_UNMAP) && !v->lbpme) {
-		scsi_check_cdb(cmd, 1, 3);
-		return false;
-	}
+	if ((cmd->cdb[1] & CDB_UNMAP) && !v->lbpme)
+		return scsi_check_cdb(cmd, 1, 3);
 	/* WSNZ is 0: no length means up to the last block. */
 	if (!cmd->nblk)
 		cmd->nblk = v->nblk - cmd->lba;
-	if (cmd->nblk > SCSI_WS_BLOCKS_MAX) {
-		scsi_check_cdb(cmd, cmd->op->nblk_at, 7);
-		return false;
-	}
+	if (cmd->nblk > SCSI_WS_BLOCKS_MAX)
+		return scsi_check_cdb(cmd, cmd->op->nblk_at, 7);
 	if (no_data_out(cmd)) {
 		cmd->dir = GW_DIR_NONE;
 		return true;
