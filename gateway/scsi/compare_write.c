@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * COMPARE AND WRITE (SBC-4 5.3). They run on the LU's home core, one at a time, so none sees the
- * medium between another's read and write, whichever nexus and core it comes from. The data-out is
- * memory of the command's own core: it is only read here, and what is to be written is copied to
- * work memory of the home core.
+ * COMPARE AND WRITE (SBC-4 5.3): one turn of the LU (turn.c). The data-out is memory of the
+ * command's own core: it is only read here, and what is to be written is copied to work memory of
+ * the home core.
  */
 #include "gateway/scsi/scsi_priv.h"
 
@@ -36,25 +35,6 @@ half(const struct gw_cmd *cmd)
 	return cmd->data_len / 2;
 }
 
-/* Task management marks the command on its own core. */
-static bool
-is_aborted(const struct gw_cmd *cmd)
-{
-	return __atomic_load_n(&cmd->aborted, __ATOMIC_RELAXED) != GW_ABORT_NONE;
-}
-
-static void
-finish(struct gw_cmd *cmd)
-{
-	struct scsi_lu_core *luc = cmd->luc;
-
-	luc->lu->caw = NULL;
-	scsi_work_put(cmd);
-	scsi_home_end(cmd);
-	luc->pins--;
-	scsi_lu_left(luc);
-}
-
 static bool
 submit(struct gw_cmd *cmd, uint8_t op, uint8_t flags, void (*done)(struct be_io *io))
 {
@@ -64,20 +44,16 @@ submit(struct gw_cmd *cmd, uint8_t op, uint8_t flags, void (*done)(struct be_io 
 			     1, done);
 }
 
-static void next(struct scsi_lu *lu);
-
 static void
 write_done(struct be_io *io)
 {
 	struct gw_cmd *cmd = scsi_cmd_of_io(io);
-	struct scsi_lu *lu = cmd->lu;
 
 	if (scsi_io_ok(cmd)) {
 		cmd->status = SAM_GOOD;
 		cmd->moved = cmd->data_len;
 	}
-	finish(cmd);
-	next(lu);
+	scsi_turn_end(cmd);
 }
 
 /* True if the write is under way. */
@@ -99,52 +75,15 @@ static void
 read_done(struct be_io *io)
 {
 	struct gw_cmd *cmd = scsi_cmd_of_io(io);
-	struct scsi_lu *lu = cmd->lu;
 
-	if (!scsi_io_ok(cmd) || is_aborted(cmd) || !write_medium(cmd))
-		finish(cmd);
-	next(lu);
+	if (!scsi_io_ok(cmd) || scsi_is_aborted(cmd) || !write_medium(cmd))
+		scsi_turn_end(cmd);
 }
 
-static void
+static bool
 read_medium(struct gw_cmd *cmd)
 {
-	if (is_aborted(cmd) || !submit(cmd, BE_READ, 0, read_done))
-		finish(cmd);
-}
-
-static void
-work_came(struct gw_cmd *cmd)
-{
-	struct scsi_lu *lu = cmd->lu;
-
-	read_medium(cmd);
-	next(lu);
-}
-
-/* Those that end at once make way in this loop, not by calling each other. */
-static void
-next(struct scsi_lu *lu)
-{
-	struct gw_cmd *cmd;
-
-	while (!lu->caw && (cmd = gw_list_first(&lu->caws, struct gw_cmd, io.node))) {
-		gw_list_del(&cmd->io.node);
-		lu->caw = cmd;
-		if (is_aborted(cmd))
-			finish(cmd);
-		else if (scsi_work_get(cmd, work_came))
-			read_medium(cmd);
-	}
-}
-
-/* The pin keeps the channel here open: the command counts as in flight on its own core only. */
-static void
-queue_at_home(struct gw_cmd *cmd)
-{
-	cmd->luc->pins++;
-	gw_list_add_tail(&cmd->lu->caws, &cmd->io.node);
-	next(cmd->lu);
+	return submit(cmd, BE_READ, 0, read_done);
 }
 
 void
@@ -157,6 +96,6 @@ scsi_exec_caw(struct gw_cmd *cmd)
 		cmd->moved = cmd->data_len;
 		gw_cmd_complete(cmd);
 	} else {
-		scsi_home_begin(cmd, queue_at_home);
+		scsi_turn_begin(cmd, read_medium);
 	}
 }

@@ -84,7 +84,7 @@ scsi_lu_new(const struct scsi_lu_conf *conf, struct be_dev *dev, struct scsi_lu 
 	gw_list_init(&lu->changes);
 	gw_list_init(&lu->on_held);
 	gw_list_init(&lu->prevents);
-	gw_list_init(&lu->caws);
+	gw_list_init(&lu->turns);
 	v = &lu->views[0];
 	v->conf = *conf;
 	v->dev = dev;

@@ -89,6 +89,7 @@ void scsi_exec_mode_select(struct gw_cmd *cmd);
 void scsi_exec_read(struct gw_cmd *cmd);
 void scsi_exec_write(struct gw_cmd *cmd);
 void scsi_exec_caw(struct gw_cmd *cmd);
+void scsi_exec_orwrite(struct gw_cmd *cmd);
 void scsi_exec_verify(struct gw_cmd *cmd);
 void scsi_exec_flush(struct gw_cmd *cmd);
 void scsi_exec_unmap(struct gw_cmd *cmd);

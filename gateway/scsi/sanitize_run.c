@@ -225,7 +225,7 @@ counted(struct gw_tour *t)
 		begin_work(op);
 }
 
-/* What a core has under way only gets less; COMPARE AND WRITE counts where it came from. */
+/* What a core has under way only gets less; one that takes a turn counts where it came from. */
 static void
 count_visit(struct gw_core *on, struct gw_tour *t)
 {
@@ -250,7 +250,7 @@ let_aborted_go(struct scsi_sanitize *op)
 {
 	struct gw_cmd *cmd = op->cmd;
 
-	if (!cmd || !__atomic_load_n(&cmd->aborted, __ATOMIC_RELAXED))
+	if (!cmd || !scsi_is_aborted(cmd))
 		return;
 	op->cmd = NULL;
 	scsi_sanitize_give_back(cmd);

@@ -100,8 +100,8 @@ struct scsi_lu_core {
 	struct be_chan *chan;  /* opened by the first command that needs it */
 	struct scsi_drain *drain; /* goes on when nothing is inflight or pinned any more */
 	struct gw_hook drain_hook;
-	/* Task management functions of this core's nexuses that name the LU; at home COMPARE AND
-	 * WRITE and a sanitize operation. */
+	/* Task management functions of this core's nexuses that name the LU; at home commands that
+	 * take turns and a sanitize operation. */
 	uint32_t pins;
 	uint32_t sanitizes; /* SANITIZE commands of this core's nexuses that are at home */
 	_Atomic uint32_t inflight; /* commands in state EXEC */
@@ -134,8 +134,8 @@ struct scsi_lu {
 	struct gw_list changes;       /* home core: those that wait for it */
 	struct gw_list on_held;       /* home core: list of LUs with a reservation or prevention */
 	struct gw_list prevents;      /* home core: struct scsi_prevent */
-	struct gw_cmd *caw;           /* home core: the COMPARE AND WRITE under way */
-	struct gw_list caws;          /* home core: gw_cmd.io.node, those that wait for it */
+	struct gw_cmd *turn;          /* home core: whose turn it is (turn.c) */
+	struct gw_list turns;         /* home core: gw_cmd.io.node, those that wait for theirs */
 	struct scsi_sanitize *sanitize; /* home core: the one under way */
 	bool dev_failed;                /* home core: it was the device's own that failed */
 	_Atomic uint32_t progress;      /* of the sanitize operation, of 65536 */
@@ -222,6 +222,26 @@ scsi_change_cmd(const struct scsi_change *ch)
 {
 	return ch->arg;
 }
+
+/* Task management marks a command on its own core; this may be asked on any. */
+static inline bool
+scsi_is_aborted(const struct gw_cmd *cmd)
+{
+	return __atomic_load_n(&cmd->aborted, __ATOMIC_RELAXED) != GW_ABORT_NONE;
+}
+
+/* Turns (turn.c). */
+
+/* Home core: true: I/O is under way, which ends in scsi_turn_end(); false: the status is set. */
+typedef bool scsi_turn_fn(struct gw_cmd *cmd);
+/*
+ * Sends the command home, where fn runs when nothing else does that reads the medium to write it.
+ * It has work memory then. Uses scratch[0], [1] and [3] until fn runs. The command may be aborted
+ * at any time (scsi_is_aborted), and is not run any more then.
+ */
+void scsi_turn_begin(struct gw_cmd *cmd, scsi_turn_fn *fn);
+/* Home core: the status is set; the command goes back and completes. */
+void scsi_turn_end(struct gw_cmd *cmd);
 
 /* Nexus and aborting. */
 
