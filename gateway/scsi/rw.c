@@ -79,15 +79,17 @@ write_done(struct be_io *io)
 	if (cmd->scratch[0] < cmd->out_len)
 		write_piece(cmd);
 	else
-		scsi_good(cmd);
+		((void (*)(struct gw_cmd *))(uintptr_t)cmd->scratch[2])(cmd);
 }
 
-/* scratch[0]: bytes of out_len that are written; a multiple of the block size, as out_len is. */
+/*
+ * scratch[0]: bytes of out_len that are written, a multiple of the block size, as out_len is; [1]:
+ * flags; [2]: what follows.
+ */
 static void
 write_piece(struct gw_cmd *cmd)
 {
 	uint64_t done = cmd->scratch[0], skip = done, len;
-	uint8_t flags = wants_fua(cmd) ? BE_FUA : 0;
 	unsigned i = 0;
 
 	while (i < cmd->niov && skip >= cmd->iov[i].iov_len)
@@ -99,14 +101,16 @@ write_piece(struct gw_cmd *cmd)
 	len = GW_MIN(cmd->iov[i].iov_len - skip, cmd->out_len - done);
 	cmd->io_iov[0].iov_base = (uint8_t *)cmd->iov[i].iov_base + skip;
 	cmd->io_iov[0].iov_len = len;
-	scsi_io(cmd, BE_WRITE, flags, (cmd->lba << cmd->blk_shift) + done, len, cmd->io_iov, 1,
-		write_done);
+	scsi_io(cmd, BE_WRITE, (uint8_t)cmd->scratch[1], (cmd->lba << cmd->blk_shift) + done, len,
+		cmd->io_iov, 1, write_done);
 }
 
 void
-scsi_exec_write(struct gw_cmd *cmd)
+scsi_write_then(struct gw_cmd *cmd, uint8_t flags, void (*then)(struct gw_cmd *cmd))
 {
 	cmd->scratch[0] = 0;
+	cmd->scratch[1] = flags;
+	cmd->scratch[2] = (uint64_t)(uintptr_t)then;
 	/* Data that did not come although it was announced must not become a short write. */
 	cmd->out_len &= ~((1u << cmd->blk_shift) - 1);
 	if (!cmd->out_len)
@@ -114,6 +118,12 @@ scsi_exec_write(struct gw_cmd *cmd)
 	else if (cmd->out_len < cmd->data_len)
 		write_piece(cmd);
 	else
-		scsi_io(cmd, BE_WRITE, wants_fua(cmd) ? BE_FUA : 0, cmd->lba << cmd->blk_shift,
-			cmd->data_len, cmd->iov, cmd->niov, write_done);
+		scsi_io(cmd, BE_WRITE, flags, cmd->lba << cmd->blk_shift, cmd->data_len, cmd->iov,
+			cmd->niov, write_done);
+}
+
+void
+scsi_exec_write(struct gw_cmd *cmd)
+{
+	scsi_write_then(cmd, wants_fua(cmd) ? BE_FUA : 0, scsi_good);
 }

@@ -355,6 +355,12 @@ bool scsi_io_failed(struct gw_cmd *cmd);
 /* Opens the LU's channel on this core unless it is. Own core; false if that fails. */
 bool scsi_chan_open(struct scsi_lu_core *luc, struct be_dev *dev);
 
+/*
+ * Writes the whole blocks that arrived of the data-out, then calls then(cmd); scsi_good() if there
+ * are none. An error or an abort completes the command.
+ */
+void scsi_write_then(struct gw_cmd *cmd, uint8_t flags, void (*then)(struct gw_cmd *cmd));
+
 static inline struct gw_cmd *
 scsi_cmd_of_io(struct be_io *io)
 {

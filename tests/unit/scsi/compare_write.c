@@ -280,6 +280,7 @@ START_TEST(waits_for_memory)
 	struct rig_cmd *v[8], *kept, *gone;
 	struct rig_tmf t;
 
+	scsi_lu_dev(s.disk)->volatile_cache = false;
 	rig.hold = true;
 	for (unsigned i = 0; i < 8; i++) {
 		v[i] = rig_start(rig.core[0].id == s.disk->home->id ? s.a : s.b, 1,
