@@ -62,6 +62,13 @@ void be_done(struct be_io *io, enum be_st st);
 /* Ends io in the kick phase of this turn; may be called from ops->submit(). Uses io->node. */
 void be_done_later(struct be_io *io, enum be_st st);
 
+/* --- thermometer.c --- */
+
+/* Control thread. A descriptor, or -1 where nothing tells how warm the drive of path is. */
+int be_thermometer_open(const char *sysfs, const char *path);
+/* BE_TEMPERATURE, for every backend alike. Own core; never fails. */
+void be_thermometer_read(struct be_io *io);
+
 /* --- cursor.c: a position in io->iov --- */
 
 struct be_cursor {

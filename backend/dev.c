@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backend/backend_priv.h"
 #include "gateway/base/bug.h"
@@ -47,7 +48,18 @@ check(const struct be_dev *dev)
 	BUG(dev->unmap_zeroes && !dev->unmap_align);
 	BUG(dev->atomic_max && (!dev->atomic_align || dev->atomic_align & (dev->atomic_align - 1) ||
 				!dev->atomic_gran || dev->atomic_gran & (dev->atomic_gran - 1)));
+	BUG(dev->counts_space && !dev->ops->space);
 	BUG(dev->sanitize_kinds && (!dev->ops->sanitize || !dev->ops->sanitize_state));
+}
+
+static void
+find_thermometer(struct be_dev *d, const char *const *kv)
+{
+	d->thermometer_fd = -1;
+	for (; *kv && d->thermometer_fd < 0; kv++)
+		if (!strncmp(*kv, "path=", 5))
+			d->thermometer_fd = be_thermometer_open("/sys", *kv + 5);
+	d->thermometer = d->thermometer_fd >= 0;
 }
 
 int
@@ -75,6 +87,7 @@ be_dev_open(const char *bstype, const char *const *kv, struct be_dev **dev, char
 		return rc;
 	}
 	check(d);
+	find_thermometer(d, kv);
 	*dev = d;
 	return 0;
 }
@@ -83,6 +96,8 @@ void
 be_dev_close(struct be_dev *dev)
 {
 	dev->ops->close(dev);
+	if (dev->thermometer)
+		close(dev->thermometer_fd);
 	free(dev);
 }
 

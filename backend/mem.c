@@ -17,11 +17,20 @@
 /* Giving a page back costs about as much as copying an eighth of it. */
 #define UNMAP_PIECE(budget) ((budget)*8)
 
+#define MAP_WORD 64u /* pages that one word of the map is for */
+
 struct mem_dev {
 	struct be_map *map;
 	uint8_t *base; /* of the mapping, and its bytes */
 	uint64_t size;
 	size_t page;
+	/*
+	 * A bit for each page that was written and not given back since. It is set after the page
+	 * was written and cleared before it is given back: so what is not set has no data, except
+	 * of a WRITE that is not done yet.
+	 */
+	_Atomic uint64_t *mapped;
+	_Atomic uint64_t used; /* bits that are set */
 };
 
 struct mem_chan {
@@ -84,6 +93,92 @@ medium_zero(uint8_t *medium, size_t n)
 }
 #endif
 
+/* Bits from..to-1 of word w. */
+static uint64_t
+map_bits(uint64_t w, uint64_t from, uint64_t to)
+{
+	uint64_t lo = GW_MAX(from, w * MAP_WORD), hi = GW_MIN(to, (w + 1) * MAP_WORD);
+
+	return (hi - lo == MAP_WORD ? UINT64_MAX : (1ull << (hi - lo)) - 1) << lo % MAP_WORD;
+}
+
+static uint64_t
+bit_count(uint64_t bits)
+{
+	return (unsigned)__builtin_popcountll(bits);
+}
+
+static void
+map_set(struct mem_dev *m, uint64_t off, uint64_t len)
+{
+	uint64_t from = off / m->page, to = (off + len - 1) / m->page + 1;
+
+	for (uint64_t w = from / MAP_WORD; w * MAP_WORD < to; w++) {
+		uint64_t bits = map_bits(w, from, to), was;
+
+		/* Mostly they are set already: then the cache line stays shared. */
+		if ((atomic_load_explicit(&m->mapped[w], memory_order_relaxed) & bits) == bits)
+			continue;
+		was = atomic_fetch_or_explicit(&m->mapped[w], bits, memory_order_seq_cst);
+		atomic_fetch_add_explicit(&m->used, bit_count(bits & ~was), memory_order_relaxed);
+	}
+}
+
+/* Whole pages. */
+static void
+map_clear(struct mem_dev *m, uint64_t off, uint64_t len)
+{
+	uint64_t from = off / m->page, to = (off + len) / m->page;
+
+	for (uint64_t w = from / MAP_WORD; w * MAP_WORD < to; w++) {
+		uint64_t bits = map_bits(w, from, to), was;
+
+		if (!atomic_load_explicit(&m->mapped[w], memory_order_relaxed))
+			continue;
+		was = atomic_fetch_and_explicit(&m->mapped[w], ~bits, memory_order_seq_cst);
+		atomic_fetch_sub_explicit(&m->used, bit_count(bits & was), memory_order_relaxed);
+	}
+}
+
+/* How many pages from `page` on, before end, are like that: what one word knows of them. */
+static uint64_t
+map_run(const struct mem_dev *m, uint64_t page, uint64_t end, bool mapped)
+{
+	uint64_t w = page / MAP_WORD, word, other;
+
+	word = atomic_load_explicit(&m->mapped[w], memory_order_seq_cst);
+	other = (mapped ? ~word : word) & map_bits(w, page, end);
+	if (other)
+		return w * MAP_WORD + (unsigned)__builtin_ctzll(other) - page;
+	return GW_MIN(end, (w + 1) * MAP_WORD) - page;
+}
+
+/* The cursor counts the pages that are known to be alike. */
+static uint64_t
+extent_step(const struct mem_dev *m, struct be_io *io, uint64_t budget)
+{
+	uint64_t first = io->off / m->page, end = (io->off + io->len - 1) / m->page + 1;
+	struct be_cursor *cur = be_queue_cursor(io);
+	uint64_t cost = 0, n;
+
+	if (!cur->off) {
+		io->mapped = map_run(m, first, first + 1, true) > 0;
+		cur->off = 1;
+	}
+	while (first + cur->off < end) {
+		n = map_run(m, first + cur->off, end, io->mapped);
+		if (!n)
+			break;
+		cur->off += n;
+		cost += sizeof(*m->mapped);
+		if (cost >= budget)
+			return cost;
+	}
+	io->extent = GW_MIN(io->len, (first + cur->off) * m->page - io->off);
+	io->moved = io->len;
+	return cost;
+}
+
 static uint64_t
 copy_step(struct mem_dev *m, struct be_io *io, uint64_t budget)
 {
@@ -98,6 +193,8 @@ copy_step(struct mem_dev *m, struct be_io *io, uint64_t budget)
 			medium_read(v.iov_base, medium, v.iov_len);
 		else
 			medium_write(medium, v.iov_base, v.iov_len);
+		if (io->op == BE_WRITE)
+			map_set(m, io->off + io->moved, v.iov_len);
 		cur->off += v.iov_len;
 		io->moved += v.iov_len;
 		cost += v.iov_len;
@@ -125,10 +222,12 @@ zero_step(struct mem_dev *m, struct be_io *io, uint64_t budget)
 		medium_zero(m->base + from, first - from);
 		return first - from;
 	}
+	map_clear(m, first, last - first);
 	if (madvise(m->base + first, last - first, MADV_DONTNEED)) {
 		/* Locked memory cannot be given back. */
 		last = first + GW_MIN(last - first, budget);
 		medium_zero(m->base + first, last - first);
+		map_set(m, first, last - first);
 	}
 	io->moved += last - first;
 	return (last - first) / 8;
@@ -144,6 +243,8 @@ step(struct be_io *io, uint64_t budget)
 			m->base + io->off);
 		return 0;
 	}
+	if (io->op == BE_EXTENT)
+		return extent_step(m, io, budget);
 	if (io->op == BE_READ || io->op == BE_WRITE)
 		return copy_step(m, io, budget);
 	return zero_step(m, io, budget);
@@ -189,6 +290,36 @@ mem_chan_close(struct be_chan *chan)
 	free(c);
 }
 
+static void
+mem_free(struct mem_dev *m)
+{
+	be_map_put(m->map);
+	free(m->mapped);
+	free(m);
+}
+
+static struct mem_dev *
+mem_new(uint64_t size)
+{
+	struct mem_dev *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->page = (size_t)sysconf(_SC_PAGESIZE);
+	m->size = size;
+	/* What has no place in the address space needs no bits. */
+	m->map = be_map_new(-1, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+	if (m->map)
+		m->mapped = calloc(size / m->page / MAP_WORD + 1, sizeof(*m->mapped));
+	if (m->mapped) {
+		m->base = m->map->base;
+		return m;
+	}
+	mem_free(m);
+	return NULL;
+}
+
 static int
 mem_open(struct be_dev *dev, const char *const *kv, char *err, unsigned err_size)
 {
@@ -201,27 +332,19 @@ mem_open(struct be_dev *dev, const char *const *kv, char *err, unsigned err_size
 	if (!o.size || o.size % MEM_ALIGN)
 		return be_refuse(err, err_size, -EINVAL,
 				 "a RAM disk needs size=, a multiple of %u bytes", MEM_ALIGN);
-	m = calloc(1, sizeof(*m));
+	m = mem_new(o.size);
 	if (!m)
-		return be_refuse(err, err_size, -ENOMEM, "no memory for a RAM disk");
-	m->page = (size_t)sysconf(_SC_PAGESIZE);
-	m->size = o.size;
-	m->map = be_map_new(-1, o.size, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
-	if (!m->map) {
-		rc = -errno;
-		free(m);
-		return be_refuse(err, err_size, rc,
+		return be_refuse(err, err_size, -ENOMEM,
 				 "no address space for a RAM disk of %llu bytes: %s",
-				 (unsigned long long)o.size, strerror(-rc));
-	}
-	m->base = m->map->base;
+				 (unsigned long long)o.size, strerror(ENOMEM));
 	dev->size = o.size;
 	dev->io_align = MEM_ALIGN;
 	dev->dma_align = 1;
 	dev->phys_block = (uint32_t)m->page;
 	dev->unmap_align = (uint32_t)m->page;
 	dev->unmap_zeroes = true;
+	dev->extents = true;
+	dev->counts_space = true;
 	dev->ro = o.ro;
 	/* Nothing survives the process, so there is nothing that a flush could save: WCE is off. */
 	dev->volatile_cache = false;
@@ -232,10 +355,7 @@ mem_open(struct be_dev *dev, const char *const *kv, char *err, unsigned err_size
 static void
 mem_close(struct be_dev *dev)
 {
-	struct mem_dev *m = dev->priv;
-
-	be_map_put(m->map);
-	free(m);
+	mem_free(dev->priv);
 }
 
 static uint64_t
@@ -244,6 +364,19 @@ mem_size_now(struct be_dev *dev)
 	struct mem_dev *m = dev->priv;
 
 	return m->size;
+}
+
+/* Its pool is itself: how much memory the machine has left for it nobody knows. */
+static int
+mem_space(struct be_dev *dev, struct be_space *out)
+{
+	struct mem_dev *m = dev->priv;
+
+	out->used = atomic_load_explicit(&m->used, memory_order_relaxed) * m->page;
+	out->used = GW_MIN(out->used, m->size);
+	out->avail = m->size - out->used;
+	out->total = m->size;
+	return 0;
 }
 
 const struct be_ops be_mem_ops = {
@@ -255,4 +388,5 @@ const struct be_ops be_mem_ops = {
     .submit = mem_submit,
     .lends = mem_lends,
     .size_now = mem_size_now,
+    .space = mem_space,
 };

@@ -45,6 +45,10 @@ uring_submit(struct be_chan *chan, struct be_io *io)
 	case BE_ZERO:
 		uring_range_start(io);
 		return;
+	case BE_EXTENT:
+		uring_extent_start(io);
+		return;
+	case BE_TEMPERATURE: /* wrap.c knows */
 	case BE_OP_MAX:
 		break;
 	}
@@ -99,4 +103,5 @@ const struct be_ops be_uring_ops = {
     .lends = uring_ram_lends,
     .size_now = uring_size_now,
     .resize = uring_resize,
+    .space = uring_space,
 };

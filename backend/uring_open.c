@@ -242,6 +242,7 @@ settle_size(struct opening *p)
 static int
 inspect(struct opening *p)
 {
+	struct be_space space;
 	struct stat now;
 	int rc;
 
@@ -266,6 +267,9 @@ inspect(struct opening *p)
 	if (rc)
 		return rc;
 	describe_unmap(p);
+	p->dev->extents = uring_extents(p->ud);
+	p->dev->priv = p->ud;
+	p->dev->counts_space = uring_space(p->dev, &space) == 0;
 	/* Who writes nothing has nothing to sync, and memory has nowhere to write it back to. */
 	if (!p->o.ro && !p->ud->ram)
 		rc = uring_sync_open(p->ud, p->flags, p->err, p->err_size);
@@ -306,7 +310,6 @@ uring_open(struct be_dev *dev, const char *const *kv, char *err, unsigned err_si
 	rc = inspect(&p);
 	if (rc)
 		goto out_claim;
-	dev->priv = p.ud;
 	return 0;
 
 out_claim:

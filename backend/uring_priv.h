@@ -47,6 +47,10 @@ void uring_close(struct be_dev *dev);
 uint64_t uring_size_now(struct be_dev *dev);
 int uring_resize(struct be_dev *dev, uint64_t bytes, char *err, unsigned err_size);
 
+/* --- uring_space.c --- */
+
+int uring_space(struct be_dev *dev, struct be_space *out);
+
 /* --- one I/O: in be_io.priv --- */
 
 #define URING_RETRIES 16 /* of EINTR and EAGAIN in a row, then BE_EBUSY */
@@ -110,6 +114,12 @@ enum be_st uring_st(const struct be_io *io, int e);
 
 void uring_rw_start(struct be_io *io);
 void uring_range_start(struct be_io *io);
+
+/* --- uring_extent.c: what of a file is mapped --- */
+
+/* Does its file system say? Control thread. */
+bool uring_extents(const struct uring_dev *ud);
+void uring_extent_start(struct be_io *io);
 
 /* --- uring_sync.c: who says that data is on the medium --- */
 

@@ -43,8 +43,12 @@ check(const struct be_chan *chan, const struct be_io *io)
 	BUG(io->flags & ~flags_of[io->op]);
 	if (io->op == BE_FLUSH)
 		return;
+	BUG(io->op == BE_TEMPERATURE && !chan->dev->thermometer);
+	if (io->op == BE_TEMPERATURE)
+		return;
 	BUG(!io->len);
 	BUG((io->off | io->len) & (chan->dev->io_align - 1));
+	BUG(io->op == BE_EXTENT && !chan->dev->extents);
 	if (io->op != BE_READ && io->op != BE_WRITE)
 		return;
 	if (io->flags & BE_ATOMIC)
@@ -62,9 +66,9 @@ check(const struct be_chan *chan, const struct be_io *io)
 static enum be_st
 refusal(const struct be_dev *dev, const struct be_io *io)
 {
-	if (io->op == BE_FLUSH)
+	if (io->op == BE_FLUSH || io->op == BE_TEMPERATURE)
 		return BE_OK;
-	if (dev->ro && io->op != BE_READ)
+	if (dev->ro && io->op != BE_READ && io->op != BE_EXTENT)
 		return BE_EROFS;
 	return gw_range_ok(io->off, io->len, be_dev_size(dev)) ? BE_OK : BE_ERANGE;
 }
@@ -77,6 +81,7 @@ be_submit(struct be_chan *chan, struct be_io *io)
 	check(chan, io);
 	io->chan = chan;
 	io->give_back = NULL;
+	io->extent = 0;
 	chan->inflight++;
 	st = refusal(chan->dev, io);
 	if (st != BE_OK) {
@@ -84,7 +89,10 @@ be_submit(struct be_chan *chan, struct be_io *io)
 		return;
 	}
 	chan->submitting = true;
-	chan->dev->ops->submit(chan, io);
+	if (io->op == BE_TEMPERATURE)
+		be_thermometer_read(io);
+	else
+		chan->dev->ops->submit(chan, io);
 	chan->submitting = false;
 }
 
@@ -98,6 +106,7 @@ be_done(struct be_io *io, enum be_st st)
 	BUG(chan->submitting);
 	BUG(gw_core_self() != chan->core);
 	BUG(st >= BE_ST_MAX);
+	BUG(io->op == BE_EXTENT && st == BE_OK && (!io->extent || io->extent > io->len));
 	chan->inflight--;
 	io->chan = NULL;
 	io->st = (uint8_t)st;

@@ -24,6 +24,14 @@ enum be_op {
 	BE_FLUSH, /* all writes that completed before it was submitted are durable when it is done */
 	BE_UNMAP, /* a hint: reads may return old data or zeroes unless dev->unmap_zeroes */
 	BE_ZERO,  /* the range reads as zeroes; BE_MAY_UNMAP allows to deallocate it */
+	/*
+	 * Only where dev->extents: how far from off on, within len, the medium is either mapped or not
+	 * (be_io.extent, be_io.mapped). What is not mapped reads as zeroes. It knows of everything that
+	 * completed before it was submitted.
+	 */
+	BE_EXTENT,
+	/* Only where dev->thermometer, without range: how warm the drive is (be_io.celsius). */
+	BE_TEMPERATURE,
 	BE_OP_MAX
 };
 
@@ -69,6 +77,17 @@ enum be_sanitize_state {
 	BE_SANITIZE_FAILED,
 };
 
+/* How full a store is, bytes: estimates, and the kernel may know better a moment later. */
+struct be_space {
+	uint64_t used;  /* that the device itself takes */
+	uint64_t avail; /* that it may still get ... */
+	uint64_t total; /* ... of the pool that it is from, which others may use, too; not 0 */
+};
+
+/* What be_io.celsius says: 0 (or less) up to MAX (or more); the drive does not tell now. */
+#define BE_CELSIUS_MAX	   254
+#define BE_CELSIUS_UNKNOWN 255
+
 struct be_dev;
 struct be_chan;
 
@@ -91,6 +110,9 @@ struct be_io {
 	struct iovec lent;
 	void (*give_back)(struct be_io *io);
 	void *lender; /* the backend's own */
+	uint64_t extent; /* EXTENT, valid in done(): bytes, 1 .. len; any number of them */
+	bool mapped;
+	uint8_t celsius; /* TEMPERATURE, valid in done() */
 	struct be_chan *chan;			 /* set by be_submit(), NULL again in done() */
 	void (*done)(struct be_io *io);		 /* on the channel's core, never from be_submit() */
 	/* The backend's own, undefined when submitted. */
@@ -133,6 +155,8 @@ struct be_ops {
 	/* Control thread; with sanitize. progress: 0 .. 65535 of 65536 while it runs. 0 or -errno. */
 	int (*sanitize_state)(struct be_dev *dev, enum be_sanitize_state *state,
 			      uint16_t *progress);
+	/* Control thread, about once a second; may block. Where dev->counts_space. 0 or -errno. */
+	int (*space)(struct be_dev *dev, struct be_space *out);
 };
 
 /* An open device. Filled by ops->open(), constant afterwards but for size. */
@@ -148,12 +172,16 @@ struct be_dev {
 	bool volatile_cache;	/* a write may be lost until BE_FLUSH: WCE */
 	bool unmap_zeroes;	/* unmapped ranges read as zeroes: LBPRZ */
 	bool rotational;
+	bool extents;		/* BE_EXTENT is possible */
+	bool counts_space;	/* ops->space() knows: what is written takes space of a pool */
+	bool thermometer;	/* BE_TEMPERATURE is possible; set by be_dev_open() */
 	/*
 	 * BE_ATOMIC, in bytes: largest write, 0 where there are none; offsets are multiples of align and
 	 * lengths of gran; if boundary is not 0, no multiple of it lies inside the write.
 	 */
 	uint32_t atomic_max, atomic_align, atomic_gran, atomic_boundary;
 	uint32_t sanitize_kinds; /* 1 << enum be_sanitize; all of the medium belongs to this LUN */
+	int thermometer_fd;	 /* thermometer.c's own */
 	void *priv;
 };
 

@@ -135,6 +135,7 @@ scsi_check_be(struct gw_cmd *cmd, uint8_t be_op, uint8_t st, uint64_t lba)
 	    [BE_EROFS] = SENSE_WRITE_PROTECTED, [BE_ENOTSUP] = SENSE_INVALID_OPCODE,
 	    [BE_EGONE] = SENSE_NOT_READY,
 	};
+	bool reads = be_op == BE_READ || be_op == BE_EXTENT;
 
 	if (st == BE_EBUSY) {
 		cmd->status = SAM_BUSY;
@@ -144,7 +145,7 @@ scsi_check_be(struct gw_cmd *cmd, uint8_t be_op, uint8_t st, uint64_t lba)
 	} else if (be_op == BE_FLUSH) {
 		scsi_check(cmd, SENSE_WRITE_ERROR);
 	} else {
-		scsi_check_info(cmd, be_op == BE_READ ? SENSE_READ_ERROR : SENSE_WRITE_ERROR, lba);
+		scsi_check_info(cmd, reads ? SENSE_READ_ERROR : SENSE_WRITE_ERROR, lba);
 	}
 }
 

@@ -70,12 +70,14 @@ static inline bool
 shadow_submit(struct shadow *sh, struct shadow_io *x)
 {
 	static const enum be_op mix[] = {BE_READ, BE_READ,  BE_READ, BE_WRITE, BE_WRITE,
-					 BE_WRITE, BE_UNMAP, BE_ZERO, BE_FLUSH};
+					 BE_WRITE, BE_UNMAP, BE_ZERO, BE_FLUSH, BE_EXTENT};
 	struct stub *s = &sh->b->s;
 	enum be_op op = mix[stub_random(s) % GW_ARRAY_LEN(mix)];
 	uint64_t len = (1 + stub_random(s) % (SHADOW_MAX / sh->align)) * sh->align;
 	uint64_t off = sh->base + stub_random(s) % ((sh->size - len) / sh->align + 1) * sh->align;
 
+	if (op == BE_EXTENT && !sh->b->dev->extents)
+		op = BE_READ;
 	if (stub_random(s) % 3 == 0)
 		len = sh->align;
 	if (op != BE_FLUSH && shadow_overlaps(sh, off, len))
@@ -103,6 +105,16 @@ shadow_submit(struct shadow *sh, struct shadow_io *x)
 	return true;
 }
 
+/* What is said not to be mapped holds nothing. */
+static void
+shadow_extent(struct shadow *sh, const struct be_io *io, const uint8_t *copy)
+{
+	if (io->mapped)
+		return;
+	for (uint64_t i = 0; i < io->extent; i++)
+		sh->failed += copy[i] != 0;
+}
+
 static void
 shadow_done(struct be_io *io)
 {
@@ -114,6 +126,8 @@ shadow_done(struct be_io *io)
 	ck_assert_int_eq(io->st, BE_OK);
 	if (io->op == BE_READ && memcmp(copy, x->buf, io->len))
 		sh->failed++;
+	else if (io->op == BE_EXTENT)
+		shadow_extent(sh, io, copy);
 	else if (io->op == BE_WRITE)
 		memcpy(copy, x->buf, io->len);
 	else if (io->op == BE_ZERO || io->op == BE_UNMAP)

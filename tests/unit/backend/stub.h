@@ -30,6 +30,7 @@ enum stub_kind {
 	STUB_SYNC,
 	STUB_PUNCH,
 	STUB_ZERO_RANGE,
+	STUB_ASIDE,
 	STUB_KINDS
 };
 
@@ -217,6 +218,13 @@ gw_uring_sqe(struct gw_core *core, struct gw_op *op)
 	abort();
 }
 
+void
+gw_aside(struct gw_core *core, struct gw_op *op, int (*fn)(struct gw_op *op))
+{
+	op->at.fn = fn;
+	stub_add(core, (struct stub_call){op, STUB_ASIDE, -1, NULL, 0, 0, 0, 0});
+}
+
 static inline ssize_t
 stub_transfer(struct stub *s, const struct stub_call *c)
 {
@@ -247,6 +255,8 @@ stub_call(struct stub *s, const struct stub_call *c)
 		s->fail_count[c->kind]--;
 		return -s->fail[c->kind];
 	}
+	if (c->kind == STUB_ASIDE)
+		return c->op->at.fn(c->op);
 	if (c->kind == STUB_SYNC)
 		res = fdatasync(c->fd);
 	else if (c->kind == STUB_PUNCH || c->kind == STUB_ZERO_RANGE)

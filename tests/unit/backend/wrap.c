@@ -82,6 +82,15 @@ bad_flags(struct be_chan *c)
 	be_submit(c, &io);
 }
 
+/* The null device does not know what is mapped. */
+static void
+no_extents(struct be_chan *c)
+{
+	struct be_io io = good();
+	io.op = BE_EXTENT;
+	be_submit(c, &io);
+}
+
 static void
 no_done(struct be_chan *c)
 {
@@ -151,6 +160,7 @@ START_TEST(test_our_own_mistakes_abort)
 	void (*const mistakes[])(struct be_chan *) = {
 	    bad_op,    bad_offset, bad_length,   no_length,  bad_sum,         no_memory,
 	    bad_flags, no_done,    foreign_core, done_twice, close_in_flight,
+	    no_extents,
 	};
 
 	ck_assert_int_eq(ends_by(nothing_wrong), 0);
@@ -207,6 +217,7 @@ START_TEST(test_read_only_is_answered)
 	ck_assert_int_eq(do_io(&b.s, b.chan, BE_WRITE, 0, 0, buf, 512), BE_EROFS);
 	ck_assert_int_eq(do_io(&b.s, b.chan, BE_UNMAP, 0, 0, NULL, 512), BE_EROFS);
 	ck_assert_int_eq(do_io(&b.s, b.chan, BE_ZERO, 0, 0, NULL, 512), BE_EROFS);
+	ck_assert_int_eq(do_io(&b.s, b.chan, BE_EXTENT, 0, 0, NULL, 512), BE_OK);
 	ck_assert_int_eq(do_io(&b.s, b.chan, BE_FLUSH, 0, 0, NULL, 0), BE_OK);
 	bench_close(&b);
 }

@@ -307,12 +307,42 @@ be_submit(struct be_chan *chan, struct be_io *io)
 	gw_list_add_tail(&rig.pending, &io->node);
 }
 
+#define RIG_PAGE 4096
+
+static bool
+rig_mapped(const struct be_io *io, uint64_t off)
+{
+	const struct rig_dev *d = (const struct rig_dev *)io->chan->dev;
+	uint64_t from = off / RIG_PAGE * RIG_PAGE, to = GW_MIN(from + RIG_PAGE, d->dev.size);
+	const uint8_t *at = d->mem + from;
+
+	return d->mem && (*at || memcmp(at, at + 1, to - from - 1) != 0);
+}
+
+/* Pages are mapped that are not all zeroes. */
+static void
+rig_extent(struct be_io *io)
+{
+	uint64_t end = io->off + io->len, at = io->off;
+
+	io->mapped = rig_mapped(io, at);
+	while (at < end && rig_mapped(io, at) == io->mapped)
+		at = ((const struct rig_dev *)io->chan->dev)->mem
+			 ? GW_MIN(end, (at / RIG_PAGE + 1) * RIG_PAGE)
+			 : end;
+	io->extent = at - io->off;
+}
+
 static void
 rig_move(struct be_io *io)
 {
 	struct rig_dev *d = (struct rig_dev *)io->chan->dev;
 	uint8_t *at = d->mem ? d->mem + io->off : NULL;
 
+	if (io->op == BE_EXTENT) {
+		rig_extent(io);
+		return;
+	}
 	if (io->op == BE_ZERO || io->op == BE_UNMAP) {
 		if (at)
 			memset(at, 0, io->len);
@@ -384,6 +414,7 @@ rig_dev_new(uint64_t bytes, bool with_memory)
 	d->dev.unmap_zeroes = true;
 	d->dev.volatile_cache = true;
 	d->dev.ops = &rig_ops;
+	d->dev.extents = true;
 	d->dev.atomic_max = 65536;
 	d->dev.atomic_align = d->dev.atomic_gran = 1;
 	d->dev.sanitize_kinds = 1u << BE_SANITIZE_CRYPTO | 1u << BE_SANITIZE_EXIT;
