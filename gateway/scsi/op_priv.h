@@ -71,6 +71,7 @@ const struct scsi_op *scsi_op_row(uint8_t opcode, uint16_t sa, const struct scsi
 /* True if the LU has the command. */
 bool scsi_op_has(const struct scsi_op *op, const struct scsi_view *v);
 
+bool scsi_lba_status_prep(struct gw_cmd *cmd);
 bool scsi_caw_prep(struct gw_cmd *cmd);
 bool scsi_verify_prep(struct gw_cmd *cmd);
 bool scsi_write_same_prep(struct gw_cmd *cmd);
@@ -95,6 +96,7 @@ void scsi_exec_write_verify(struct gw_cmd *cmd);
 void scsi_exec_flush(struct gw_cmd *cmd);
 void scsi_exec_prefetch(struct gw_cmd *cmd);
 void scsi_exec_read_defects(struct gw_cmd *cmd);
+void scsi_exec_lba_status(struct gw_cmd *cmd);
 void scsi_exec_unmap(struct gw_cmd *cmd);
 void scsi_exec_write_same(struct gw_cmd *cmd);
 void scsi_exec_write_atomic(struct gw_cmd *cmd);
