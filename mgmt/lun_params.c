@@ -101,6 +101,32 @@ mgmt_lun_backing(json_t *lun, struct mgmt_err *err)
 	return 0;
 }
 
+/* type: the gateway's backend, NULL if there is none of that name. */
+static int
+check_threshold(const json_t *lun, const char *type, struct mgmt_err *err)
+{
+	if (!mgmt_int(lun, "thin_threshold", 0))
+		return 0;
+	if (!mgmt_bool(lun, "thin", false))
+		return mgmt_fail(err, TGT_E_INVALID,
+				 "thin_threshold is for logical units with thin_provisioning=1");
+	if (type && (!strcmp(type, "nvme") || !strcmp(type, "null")))
+		return mgmt_fail(err, TGT_E_INVALID,
+				 "thin_threshold has no effect: bstype %s does not tell how full "
+				 "its store is",
+				 type);
+	return 0;
+}
+
+int
+mgmt_lun_check(const json_t *lun, struct mgmt_err *err)
+{
+	const json_t *want = json_object_get(lun, "mgmt");
+	const char *type = mgmt_bstype(mgmt_str(want, "bstype", ""));
+
+	return check_threshold(lun, type, err);
+}
+
 
 void
 mgmt_lun_tgt_identity(json_t *lun)
@@ -327,6 +353,7 @@ static const struct lun_param {
     {"removable", "removable", FLAG, 1, NULL},
     {"online", "online", FLAG, 1, NULL},
     {"thin_provisioning", "thin", FLAG, 1, NULL},
+    {"thin_threshold", "thin_threshold", NUMBER, 99, NULL},
     {"swp", "swp", FLAG, 1, NULL},
     {"write_cache", NULL, SPECIAL, 0, set_write_cache},
     {"mode_page", NULL, SPECIAL, 0, set_mode_page},

@@ -25,6 +25,9 @@ bool mgmt_bstype_has_path(const char *gateway);
 /* Sets "bstype" and "kv" from what is wanted in "mgmt". 0, or -1 with err. */
 int mgmt_lun_backing(json_t *lun, struct mgmt_err *err);
 
+/* Whether all that it is now goes together. 0, or -1 with err. */
+int mgmt_lun_check(const json_t *lun, struct mgmt_err *err);
+
 /* The identity that tgt would give: vendor IET, SCSI ID and serial number made of tid and lun. */
 void mgmt_lun_tgt_identity(json_t *lun);
 

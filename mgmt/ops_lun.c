@@ -179,7 +179,8 @@ mgmt_lun_new(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out, st
 	if (mgmt_change_init(&c) || mgmt_former_use(m, &c, lun) ||
 	    mgmt_change_set(&c, json_incref(lun))) {
 		rc = mgmt_fail(err, TGT_E_NOMEM, "out of memory");
-	} else if (!set_new_params(lun, r, err) && !set_medium(lun, err)) {
+	} else if (!set_new_params(lun, r, err) && !mgmt_lun_check(lun, err) &&
+		   !set_medium(lun, err)) {
 		snprintf(c.what, sizeof(c.what), "logicalunit new tid=%" PRId32 " lun=%" PRIu64,
 			 r->h.tid, r->h.lun);
 		rc = mgmt_apply(m, &c, err);
@@ -288,6 +289,8 @@ mgmt_lun_update(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out,
 	snprintf(c.what, sizeof(c.what), "logicalunit update tid=%" PRId32 " lun=%" PRIu64,
 		 r->h.tid, r->h.lun);
 	rc = update_all(edit, r, err);
+	if (!rc)
+		rc = mgmt_lun_check(edit, err);
 	if (!rc)
 		rc = mgmt_apply(m, &c, err);
 	mgmt_change_fini(&c);

@@ -28,6 +28,7 @@ struct scsi_lu_conf {
 	char vendor[9], product[17], rev[5];
 	bool removable, readonly, online, thin, descriptor_sense, swp;
 	bool write_cache;    /* what the administrator wants; never on where the backend has none */
+	uint8_t thin_threshold; /* percent of the pool; fuller than that is told, 0: never */
 	uint16_t rotation_rate; /* VPD B1: 0 unknown, 1 non-rotating */
 	uint32_t opt_xfer_gran, opt_xfer_len; /* blocks; 0: from the backend */
 	bool gone; /* no device because its backing store cannot be opened now: 2/0400, not 2/3A00 */
@@ -54,6 +55,8 @@ void scsi_lu_free(struct scsi_lu *lu);
 void scsi_lus_free(struct scsi_lu *const *lus, size_t n);
 /* The backing store's size has changed: new capacity for all, 2A/09 on every nexus. */
 void scsi_lu_resize(struct scsi_lu *lu, uint64_t bytes);
+/* Now and then: how full the store of a thin LU is, and who has to know. May block. */
+void scsi_lu_look_at_space(struct scsi_lu *lu);
 /* About once a second: what a sanitize operation needs the control thread for; may block for seconds. */
 void scsi_lu_tick(struct scsi_lu *lu);
 

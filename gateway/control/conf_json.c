@@ -542,6 +542,7 @@ read_lun(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 	    FLAG("readonly", readonly),
 	    FLAG("online", online),
 	    FLAG("thin", thin),
+	    NUM("thin_threshold", scsi.thin_threshold, 99),
 	    {.name = "sense_format", .kind = MEMBER_READ, .read = read_sense_format},
 	    FLAG("swp", swp),
 	    FLAG("write_cache", write_cache),

@@ -396,6 +396,7 @@ m_lun_scsi_equal(const struct scsi_lu_conf *a, const struct scsi_lu_conf *b)
 	       strcmp(a->product, b->product) == 0 && strcmp(a->rev, b->rev) == 0 &&
 	       a->removable == b->removable && a->readonly == b->readonly &&
 	       a->online == b->online && a->thin == b->thin &&
+	       a->thin_threshold == b->thin_threshold &&
 	       a->descriptor_sense == b->descriptor_sense && a->swp == b->swp &&
 	       a->write_cache == b->write_cache && a->rotation_rate == b->rotation_rate &&
 	       a->opt_xfer_gran == b->opt_xfer_gran && a->opt_xfer_len == b->opt_xfer_len;

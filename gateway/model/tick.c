@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the control thread looks after about once a second: sizes of backing stores, LUNs and
+ * What the control thread looks after about once a second: backing stores, LUNs and
  * portals that wait for theirs, old snapshots that a slow session still holds.
  */
 #include <inttypes.h>
@@ -139,7 +139,14 @@ watch_size(struct m_lun *l)
 }
 
 static void
-watch_sizes(void)
+watch_store(struct m_lun *l)
+{
+	watch_size(l);
+	scsi_lu_look_at_space(l->lu);
+}
+
+static void
+watch_stores(void)
 {
 	const struct gw_index *ix = &gw_conf_now.state.lun;
 	uint32_t n = GW_MIN(ix->n, (uint32_t)SIZES_PER_TICK);
@@ -147,7 +154,7 @@ watch_sizes(void)
 	for (uint32_t i = 0; i < n; i++) {
 		if (gw_conf_now.size_at >= ix->n)
 			gw_conf_now.size_at = 0;
-		watch_size(ix->at[gw_conf_now.size_at++]);
+		watch_store(ix->at[gw_conf_now.size_at++]);
 	}
 }
 
@@ -156,7 +163,7 @@ gw_conf_tick(void)
 {
 	const struct gw_index *luns = &gw_conf_now.state.lun;
 
-	watch_sizes();
+	watch_stores();
 	for (uint32_t i = 0; i < luns->n; i++) {
 		const struct m_lun *l = luns->at[i];
 

@@ -85,9 +85,11 @@ scsi_lu_new(const struct scsi_lu_conf *conf, struct be_dev *dev, struct scsi_lu 
 	gw_list_init(&lu->on_held);
 	gw_list_init(&lu->prevents);
 	gw_list_init(&lu->turns);
+	scsi_space_begin(lu);
 	v = &lu->views[0];
 	v->conf = *conf;
 	v->dev = dev;
+	v->pool = lu->pool;
 	scsi_view_defaults(v);
 	scsi_view_derive(v, lu->size);
 	lu->view = v;
@@ -127,7 +129,9 @@ attentions(const struct scsi_view *was, const struct scsi_view *now)
 	uint32_t ua = 0;
 
 	if (cache || was->d_sense != now->d_sense || was->swp != now->swp ||
-	    was->conf.readonly != now->conf.readonly)
+	    was->conf.readonly != now->conf.readonly ||
+	    (was->counts_space && now->counts_space &&
+	     scsi_lbp_threshold(was) != scsi_lbp_threshold(now)))
 		ua |= 1u << UA_MODE;
 	if (now->medium == MEDIUM_READY && was_ready &&
 	    (was->nblk != now->nblk || was->shift != now->shift || was->lbppbe != now->lbppbe ||
@@ -156,6 +160,8 @@ take_conf(struct scsi_view *next, const struct scsi_lu_conf *conf, bool new_dev)
 		next->d_sense = defaults.d_sense;
 	if (was.swp != conf->swp)
 		next->swp = defaults.swp;
+	if (was.thin_threshold != conf->thin_threshold)
+		next->lbpere = defaults.lbpere;
 }
 
 /* New settings are shown together with the device. */
@@ -180,6 +186,7 @@ edit_update(struct scsi_change *ch, struct scsi_view *next)
 		return true;
 	}
 	next->swap = false;
+	next->pool = ch->lu->pool;
 	if (new_dev)
 		next->ejected = false;
 	take_conf(next, u->conf, new_dev);
@@ -249,6 +256,8 @@ scsi_lu_set_dev(struct scsi_lu *lu, struct be_dev *dev)
 	lu->swapping = false;
 	lu->dev = dev;
 	lu->size = dev ? be_dev_size(dev) : 0;
+	if (dev)
+		scsi_space_begin(lu);
 	if (dev || swapped)
 		update(lu, &lu->conf, dev, lu->size);
 	return 0;

@@ -3,9 +3,10 @@
 #include "gateway/scsi/mode_priv.h"
 
 /* Offsets count from the page's header. */
-#define CACHING_WCE    0x04 /* byte 2 */
-#define CONTROL_DSENSE 0x04 /* byte 2 */
-#define CONTROL_SWP    0x08 /* byte 4 */
+#define CACHING_WCE     0x04 /* byte 2 */
+#define RECOVERY_LBPERE 0x80 /* byte 7 */
+#define CONTROL_DSENSE  0x04 /* byte 2 */
+#define CONTROL_SWP     0x08 /* byte 4 */
 
 static void
 fill_zero(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
@@ -15,8 +16,19 @@ fill_zero(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
 static void
 fill_recovery(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
 {
+	bool has = v->counts_space && v->conf.thin_threshold;
+
+	if (has && (pc != MODE_CURRENT || v->lbpere))
+		b[7] = RECOVERY_LBPERE;
 	if (pc != MODE_CHANGEABLE)
 		b[2] = 0x80; /* AWRE: where defects are reassigned, it is done without asking */
+}
+
+static void
+apply_recovery(struct scsi_view *v, const uint8_t *b)
+{
+	if (v->counts_space && v->conf.thin_threshold)
+		v->lbpere = b[7] & RECOVERY_LBPERE;
 }
 
 /* The cache can only be switched where there is one. */
@@ -66,12 +78,32 @@ fill_exceptions(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
 		b[2] = 0x08; /* DEXCPT: no informational exceptions are reported */
 }
 
+/*
+ * Logical block provisioning (SBC-4 6.5.9): one threshold, which is the administrator's, of what is
+ * available while it decreases. SITUA is 0: every nexus is told.
+ */
+static void
+fill_provisioning(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
+{
+	uint32_t count = scsi_lbp_threshold(v);
+	uint8_t *d = b + SCSI_LBP_DESCRIPTOR;
+
+	if (pc == MODE_CHANGEABLE)
+		return;
+	d[0] = count ? 0x80 : 0; /* ENABLED */
+	d[1] = 0x01;             /* THRESHOLD RESOURCE: available */
+	gw_put_be32(d + 4, count);
+}
+
+#define DISK (1u << SCSI_KIND_DISK)
+
 const struct mode_page scsi_mode_pages[] = {
-    {0x01, 0, 0x0a, true, fill_recovery, NULL},
-    {0x02, 0, 0x0e, false, fill_zero, NULL},
-    {0x08, 0, 0x12, true, fill_caching, apply_caching},
-    {0x0a, 0, 0x0a, false, fill_control, apply_control},
-    {0x1c, 0, 0x0a, true, fill_exceptions, NULL},
+    {0x01, 0, 0x0a, DISK, fill_recovery, apply_recovery},
+    {0x02, 0, 0x0e, 0, fill_zero, NULL},
+    {0x08, 0, 0x12, DISK, fill_caching, apply_caching},
+    {0x0a, 0, 0x0a, 0, fill_control, apply_control},
+    {0x1c, 0, 0x0a, DISK, fill_exceptions, NULL},
+    {0x1c, 0x02, 0x14, DISK, fill_provisioning, NULL, .lbp = true},
 };
 const unsigned scsi_nmode_pages = GW_ARRAY_LEN(scsi_mode_pages);
 
@@ -81,12 +113,19 @@ scsi_mode_page(const struct mode_page *p, const struct scsi_view *v, enum mode_p
 	memset(b, 0, MODE_PAGE_MAX);
 	b[0] = p->code;
 	b[1] = p->len;
+	if (p->subpage) {
+		b[0] |= MODE_SPF;
+		b[1] = p->subpage;
+		gw_put_be16(b + 2, p->len);
+	}
 	p->fill(v, pc, b);
-	return p->len + 2u;
+	return p->len + scsi_mode_header(p);
 }
 
 bool
 scsi_mode_has(const struct mode_page *p, const struct scsi_view *v)
 {
-	return !p->disk_only || v->conf.kind == SCSI_KIND_DISK;
+	if (p->lbp && !v->counts_space)
+		return false;
+	return !p->kinds || (p->kinds & 1u << v->conf.kind);
 }

@@ -14,12 +14,12 @@ struct list {
 };
 
 static const struct mode_page *
-page_of(const struct scsi_view *v, uint8_t code)
+page_of(const struct scsi_view *v, uint8_t code, uint8_t subpage)
 {
 	for (unsigned i = 0; i < scsi_nmode_pages; i++) {
 		const struct mode_page *p = &scsi_mode_pages[i];
 
-		if (p->code == code && p->subpage == 0 && scsi_mode_has(p, v))
+		if (p->code == code && p->subpage == subpage && scsi_mode_has(p, v))
 			return p;
 	}
 	return NULL;
@@ -74,45 +74,62 @@ check_page(struct list *l, const struct mode_page *p, const struct scsi_view *v,
 
 	scsi_mode_page(p, v, MODE_CURRENT, now);
 	scsi_mode_page(p, v, MODE_CHANGEABLE, mask);
-	for (unsigned i = 2; i < p->len + 2u; i++) {
+	for (unsigned i = scsi_mode_header(p), n = i + p->len; i < n; i++) {
 		unsigned wrong = (b[i] ^ now[i]) & ~(unsigned)mask[i] & 0xff;
 
-		if (wrong) {
-			scsi_check_param(l->cmd, l->at + i, 31 - __builtin_clz(wrong));
-			return false;
-		}
+		if (wrong)
+			return scsi_check_param_bits(l->cmd, l->at + i, wrong);
 	}
 	return true;
+}
+
+/* The page that its header names and that is all there; NULL with the status set. */
+static const struct mode_page *
+find_page(struct list *l, const struct scsi_view *v)
+{
+	unsigned left = l->len - l->at, header, len;
+	const struct mode_page *p;
+	uint8_t b[4];
+
+	if (left < 2 || !scsi_out_get(l->cmd, l->at, b, 2))
+		goto out_short;
+	header = b[0] & MODE_SPF ? 4 : 2;
+	if (left < header || !scsi_out_get(l->cmd, l->at, b, header))
+		goto out_short;
+	p = page_of(v, b[0] & 0x3f, header == 4 ? b[1] : 0);
+	if (!p || scsi_mode_header(p) != header) {
+		scsi_check_param(l->cmd, l->at, 5);
+		return NULL;
+	}
+	len = header == 4 ? gw_be16(b + 2) : b[1];
+	if (len != p->len) {
+		scsi_check_param(l->cmd, l->at + header / 2, 7);
+		return NULL;
+	}
+	if (left >= header + len)
+		return p;
+out_short:
+	scsi_check(l->cmd, SENSE_PARAM_LENGTH);
+	return NULL;
 }
 
 static bool
 take_page(struct list *l, struct scsi_view *v)
 {
+	const struct mode_page *p = find_page(l, v);
 	uint8_t b[MODE_PAGE_MAX];
-	const struct mode_page *p;
+	unsigned len;
 
-	if (l->len - l->at < 2 || !scsi_out_get(l->cmd, l->at, b, 2)) {
-		scsi_check(l->cmd, SENSE_PARAM_LENGTH);
+	if (!p)
 		return false;
-	}
-	p = b[0] & 0x40 ? NULL : page_of(v, b[0] & 0x3f); /* SPF: there are no subpages */
-	if (!p) {
-		scsi_check_param(l->cmd, l->at, 5);
-		return false;
-	}
-	if (b[1] != p->len) {
-		scsi_check_param(l->cmd, l->at + 1, 7);
-		return false;
-	}
-	if (l->len - l->at < p->len + 2u || !scsi_out_get(l->cmd, l->at, b, p->len + 2u)) {
-		scsi_check(l->cmd, SENSE_PARAM_LENGTH);
-		return false;
-	}
+	len = scsi_mode_header(p) + p->len;
+	if (!scsi_out_get(l->cmd, l->at, b, len))
+		return scsi_check(l->cmd, SENSE_PARAM_LENGTH);
 	if (!check_page(l, p, v, b))
 		return false;
 	if (p->apply)
 		p->apply(v, b);
-	l->at += p->len + 2u;
+	l->at += len;
 	return true;
 }
 
@@ -131,7 +148,8 @@ edit(struct scsi_change *ch, struct scsi_view *next)
 	cmd->moved = cmd->data_len;
 	ch->ua = 1u << UA_MODE;
 	ch->but = cmd->nexus->id;
-	return was->wce != next->wce || was->d_sense != next->d_sense || was->swp != next->swp;
+	return was->wce != next->wce || was->d_sense != next->d_sense || was->swp != next->swp ||
+	       was->lbpere != next->lbpere;
 }
 
 static void

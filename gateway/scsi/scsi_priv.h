@@ -32,6 +32,7 @@ enum scsi_ua {
 	UA_RES_RELEASED,  /* 2A/04 */
 	UA_MODE,          /* 2A/01 */
 	UA_CAPACITY,      /* 2A/09 */
+	UA_THRESHOLD,     /* 38/07 */
 	UA_INQUIRY,       /* 3F/03 */
 	UA_LUNS,          /* 3F/0E */
 	UA_MAX
@@ -86,6 +87,9 @@ struct scsi_view {
 	bool wce, d_sense, swp; /* current mode parameters */
 	bool lbpme, lbprz;
 	uint32_t unmap_blocks; /* granularity */
+	bool counts_space; /* thin, and the device knows how full its pool is */
+	bool lbpere;       /* current mode parameter: 6/3807 may be reported */
+	uint64_t pool;     /* bytes of the pool, 0: not known */
 	uint32_t atomic_max;   /* blocks of one WRITE ATOMIC, 0: not offered */
 	uint32_t atomic_align, atomic_gran, atomic_boundary; /* blocks; boundary 0: none */
 	uint8_t sanitize; /* enum scsi_sanitize_state */
@@ -142,7 +146,11 @@ struct scsi_lu {
 	_Atomic uint32_t dev_sanitize;  /* of the device's own: sanitize_dev.c */
 	_Atomic uint32_t nprevent;
 	_Atomic uint64_t bytes;   /* capacity, for reports */
+	_Atomic uint64_t space_used, space_avail; /* bytes, as last seen; where counts_space */
 	uint64_t size;            /* control thread: of the backing store, bytes */
+	uint64_t pool;            /* control thread: as in the view */
+	bool low;                 /* control thread: less of it is left than there should be */
+	bool cannot_count;        /* control thread: and that was said */
 	struct scsi_change end;   /* home core: scsi_lus_free() */
 	struct scsi_lu_conf conf; /* control thread */
 	struct be_dev *dev;       /* control thread */
@@ -277,6 +285,7 @@ void scsi_nexus_left(struct gw_nexus *n);
 #define SENSE_NO_SPACE        SENSE(0x7, 0x2707)
 #define SENSE_READ_ERROR      SENSE(0x3, 0x1100)
 #define SENSE_WRITE_ERROR     SENSE(0x3, 0x0c00)
+#define SENSE_THRESHOLD       SENSE(0x6, 0x3807)
 #define SENSE_SANITIZING      SENSE(0x2, 0x041b)
 #define SENSE_UNSANITIZED     SENSE(0x3, 0x3103)
 #define SENSE_MISCOMPARE      SENSE(0xe, 0x1d00)
@@ -401,6 +410,19 @@ void scsi_atomic_derive(struct scsi_view *v);
 void scsi_sanitize_derive(struct scsi_view *v);
 /* There is no device now; for_good: and that is as the administrator wants it. */
 void scsi_sanitize_no_dev(struct scsi_view *v, bool for_good);
+
+/* Thin provisioning thresholds (space.c). */
+
+#define SCSI_LBP_DESCRIPTOR 16 /* where it is in mode page 1Ch/02h */
+
+/* log2 of the blocks of a threshold set. */
+uint8_t scsi_lbp_exponent(const struct scsi_view *v);
+/* Whole threshold sets. */
+uint32_t scsi_lbp_sets(const struct scsi_view *v, uint64_t bytes);
+/* What is to be left of the pool, threshold sets; 0: there is no threshold. */
+uint32_t scsi_lbp_threshold(const struct scsi_view *v);
+/* Control thread: the LU is new, or has another device: finds out lu->pool. May block. */
+void scsi_space_begin(struct scsi_lu *lu);
 
 /* VPD and INQUIRY. */
 

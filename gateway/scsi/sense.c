@@ -63,10 +63,18 @@ put_progress(struct sense *s, int progress)
 	gw_put_be16(s->specific + 1, (uint16_t)progress);
 }
 
+/* SBC-4 4.7.3.7.6: INFORMATION says which threshold it was. */
+static struct sense
+plain(uint32_t code)
+{
+	return (struct sense){
+	    .code = code, .has_info = code == SENSE_THRESHOLD, .info = SCSI_LBP_DESCRIPTOR};
+}
+
 uint8_t
 scsi_sense_build(uint8_t *buf, bool descriptor, uint32_t sense, int progress)
 {
-	struct sense s = {.code = sense};
+	struct sense s = plain(sense);
 
 	put_progress(&s, progress);
 	return descriptor ? build_descriptor(buf, &s) : build_fixed(buf, &s);
@@ -86,7 +94,9 @@ check(struct gw_cmd *cmd, const struct sense *s)
 bool
 scsi_check(struct gw_cmd *cmd, uint32_t sense)
 {
-	check(cmd, &(struct sense){.code = sense});
+	struct sense s = plain(sense);
+
+	check(cmd, &s);
 	return false;
 }
 

@@ -232,7 +232,7 @@ edit_reset(struct scsi_change *ch, struct scsi_view *next)
 	scsi_prevent_drop(ch->lu, 0);
 	scsi_lu_hold(ch->lu, false);
 	return was->holder || was->wce != next->wce || was->d_sense != next->d_sense ||
-	       was->swp != next->swp;
+	       was->swp != next->swp || was->lbpere != next->lbpere;
 }
 
 static void lu_is_reset(struct gw_core *on, struct gw_msg *msg);

@@ -10,6 +10,7 @@ static const uint16_t codes[UA_MAX] = {
     [UA_NEXUS_LOSS] = 0x2907,    [UA_CLEARED] = 0x2f00,      [UA_MEDIUM] = 0x2800,
     [UA_RES_PREEMPTED] = 0x2a03, [UA_RES_RELEASED] = 0x2a04, [UA_MODE] = 0x2a01,
     [UA_CAPACITY] = 0x2a09,      [UA_INQUIRY] = 0x3f03,      [UA_LUNS] = 0x3f0e,
+    [UA_THRESHOLD] = 0x3807,
 };
 
 /* Of several resets the initiator learns the strongest only: it has to start over anyway. */

@@ -15,6 +15,7 @@ scsi_view_defaults(struct scsi_view *v)
 		v->wce = v->dev && v->dev->volatile_cache && v->conf.write_cache;
 	v->d_sense = v->conf.descriptor_sense;
 	v->swp = v->conf.swp;
+	v->lbpere = v->conf.thin_threshold > 0;
 }
 
 static uint8_t
@@ -60,6 +61,7 @@ scsi_view_derive(struct scsi_view *v, uint64_t bytes)
 	v->lbpme = v->conf.thin && v->dev && v->dev->unmap_align > 0;
 	v->lbprz = v->lbpme && v->dev->unmap_zeroes;
 	v->unmap_blocks = v->lbpme ? GW_MAX(v->dev->unmap_align >> v->shift, 1u) : 0;
+	v->counts_space = v->lbpme && v->dev->counts_space;
 	v->conf.readonly |= v->dev && v->dev->ro;
 	if (!v->dev || !v->dev->volatile_cache)
 		v->wce = false;

@@ -127,6 +127,8 @@ fill_provisioning(const struct gw_cmd *cmd, uint8_t *b)
 		b[1] = 0x80 | 0x40 | 0x20 | (v->lbprz ? 0x04 : 0); /* LBPU, LBPWS, LBPWS10 */
 		b[2] = 0x02;                                       /* thin provisioned */
 	}
+	if (v->counts_space)
+		b[0] = scsi_lbp_exponent(v);
 	return 4;
 }
 

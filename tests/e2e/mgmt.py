@@ -174,6 +174,9 @@ WRONG = (
     ("-m logicalunit -o new -t 1 -l 5 -b /x -Y foo", 22, "unknown target type"),
     ("-m logicalunit -o update -t 1 -l 1 -P bogus=1", 22, "no parameter"),
     ("-m logicalunit -o update -t 1 -l 1 -P readonly=2", 22, "0 to 1"),
+    ("-m logicalunit -o update -t 1 -l 1 -P thin_threshold=100", 22, "from 0 to 99, not \"100\""),
+    ("-m logicalunit -o update -t 1 -l 1 -P thin_threshold=80%", 22, "from 0 to 99"),
+    ("-m logicalunit -o update -t 1 -l 1 -P thin_threshold=80", 22, "thin_provisioning=1"),
     ("-m logicalunit -o update -t 1 -l 1 -P path=/x", 22, "offline"),
     ("-m logicalunit -o update -t 1 -l 1 -P size=12q", 22, "number of bytes"),
     ("-m logicalunit -o update -t 1 -l 1 -P product_id=12345678901234567", 22, "at most 16"),
@@ -397,11 +400,11 @@ def _(lab):
     lab.ok("-m", "logicalunit", "-o", "update", "-t", 1, "-l", 1, "-P",
            "vendor_id=ACME,product_id=DISK,product_rev=7,scsi_sn=123,readonly=1,removable=1,"
            "lbppbe=3,la_lba=1,optimal_xfer_gran=8,optimal_xfer_len=64,rotation_rate=1,"
-           "thin_provisioning=1,sense_format=1,mode_page=8:0:18:0x10" + ":0" * 17)
+           "thin_threshold=80,thin_provisioning=1,sense_format=1,mode_page=8:0:18:0x10" + ":0" * 17)
     lun = lab.state()["lun:1/1"]
     want = {"vendor": "ACME", "product": "DISK", "rev": "7", "serial": "123", "readonly": True,
             "removable": True, "lbppbe": 3, "la_lba": 1, "opt_xfer_gran": 8, "opt_xfer_len": 64,
-            "rotation_rate": 1, "thin": True, "sense_format": 1, "write_cache": False}
+            "rotation_rate": 1, "thin": True, "thin_threshold": 80, "sense_format": 1, "write_cache": False}
     same({k: lun[k] for k in want}, want)
     lab.ok("-m", "logicalunit", "-o", "update", "-t", 1, "-l", 1, "-P", "size=2g,write_cache=on")
     need("size=2147483648" in lab.state()["lun:1/1"]["kv"] and lab.state()["lun:1/1"]["write_cache"])

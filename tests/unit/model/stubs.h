@@ -150,6 +150,11 @@ scsi_lu_new(const struct scsi_lu_conf *conf, struct be_dev *dev, struct scsi_lu 
 	return 0;
 }
 
+void
+scsi_lu_look_at_space(struct scsi_lu *lu)
+{
+}
+
 int
 scsi_lu_update(struct scsi_lu *lu, const struct scsi_lu_conf *conf)
 {

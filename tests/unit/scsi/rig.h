@@ -8,6 +8,7 @@
 #define TESTS_UNIT_SCSI_RIG_H
 
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,8 @@ static struct {
 	enum be_sanitize_state sanitize_state;
 	uint16_t sanitize_progress;
 	int sanitize_rc;
+	/* What devices know that are made while it is not 0. */
+	struct be_space space;
 } rig;
 
 unsigned
@@ -397,8 +400,17 @@ rig_sanitize_state(struct be_dev *dev, enum be_sanitize_state *state, uint16_t *
 	return 0;
 }
 
-static const struct be_ops rig_ops = {
-    .name = "rig", .sanitize = rig_sanitize, .sanitize_state = rig_sanitize_state};
+static int
+rig_space_now(struct be_dev *dev, struct be_space *out)
+{
+	*out = rig.space;
+	return rig.space.total ? 0 : -EIO;
+}
+
+static const struct be_ops rig_ops = {.name = "rig",
+				      .sanitize = rig_sanitize,
+				      .sanitize_state = rig_sanitize_state,
+				      .space = rig_space_now};
 
 /* blocks * 512 bytes; without memory (huge sizes) reads give zeroes. */
 RIG_UNUSED static struct be_dev *
@@ -415,6 +427,7 @@ rig_dev_new(uint64_t bytes, bool with_memory)
 	d->dev.volatile_cache = true;
 	d->dev.ops = &rig_ops;
 	d->dev.extents = true;
+	d->dev.counts_space = rig.space.total > 0;
 	d->dev.atomic_max = 65536;
 	d->dev.atomic_align = d->dev.atomic_gran = 1;
 	d->dev.sanitize_kinds = 1u << BE_SANITIZE_CRYPTO | 1u << BE_SANITIZE_EXIT;
@@ -753,16 +766,22 @@ struct bench {
 };
 
 RIG_UNUSED static void
-bench_open(struct bench *b)
+bench_enter(struct bench *b)
 {
-	rig_init();
-	rig_target(&b->rt);
 	b->disk = b->rt.lun[1].lu;
 	b->cd = b->rt.lun[2].lu;
 	b->a = rig_nexus(0, &b->rt.t);
 	b->b = rig_nexus(1, &b->rt.t);
 	rig_calm(b->a);
 	rig_calm(b->b);
+}
+
+RIG_UNUSED static void
+bench_open(struct bench *b)
+{
+	rig_init();
+	rig_target(&b->rt);
+	bench_enter(b);
 }
 
 RIG_UNUSED static void

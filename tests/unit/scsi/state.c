@@ -21,7 +21,7 @@ teardown(void)
 
 START_TEST(attentions_in_order)
 {
-	static const uint16_t order[] = {0x2900, 0x2f00, 0x2800, 0x2a01, 0x2a09, 0x3f03, 0x3f0e};
+	static const uint16_t order[] = {0x2900, 0x2f00, 0x2800, 0x2a01, 0x2a09, 0x3807, 0x3f03, 0x3f0e};
 	struct scsi_itl *itl = scsi_itl_find(s.a, 1);
 	struct rig_cmd *c;
 
@@ -152,7 +152,8 @@ START_TEST(mode_select_refuses_whole)
 	ck_assert_uint_eq(mode_select(s.a, HEADER6 "08"), SENSE_PARAM_LENGTH);
 	ck_assert_uint_eq(mode_select(s.a, "00 00 00"), SENSE_PARAM_LENGTH);
 	ck_assert_uint_eq(mode_select(s.a, HEADER6 "3f 00"), SENSE_PARAM_FIELD);
-	ck_assert_uint_eq(mode_select(s.a, HEADER6 "48 12"), SENSE_PARAM_FIELD);
+	ck_assert_uint_eq(mode_select(s.a, HEADER6 "48 12"), SENSE_PARAM_LENGTH);
+	ck_assert_uint_eq(mode_select(s.a, HEADER6 "48 00 00 12"), SENSE_PARAM_FIELD);
 	ck_assert_uint_eq(mode_select(s.a, "00 00 00 08 00010000 00 000400"), SENSE_PARAM_FIELD);
 	ck_assert_uint_eq(mode_select(s.a, "00 00 00 07 00010000 00 000200"), SENSE_PARAM_FIELD);
 	ck_assert_uint_eq(mode_select(s.a, "00 00 00 08 00010000 00 0002"), SENSE_PARAM_LENGTH);
