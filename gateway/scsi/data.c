@@ -165,6 +165,23 @@ scsi_io(struct gw_cmd *cmd, uint8_t op, uint8_t flags, uint64_t off, uint64_t le
 }
 
 bool
+scsi_io_temperature(struct gw_cmd *cmd, void (*done)(struct be_io *io))
+{
+	const struct scsi_view *v = scsi_view_of(cmd);
+
+	if (!v->dev || !v->dev->thermometer || v->medium == MEDIUM_SWAP ||
+	    !scsi_chan_open(cmd->luc, v->dev))
+		return false;
+	cmd->io.op = BE_TEMPERATURE;
+	cmd->io.flags = 0;
+	cmd->io.off = cmd->io.len = 0;
+	cmd->io.niov = 0;
+	cmd->io.done = done;
+	be_submit(cmd->luc->chan, &cmd->io);
+	return true;
+}
+
+bool
 scsi_io_ok(struct gw_cmd *cmd)
 {
 	struct be_io *io = &cmd->io;

@@ -85,6 +85,7 @@ void scsi_exec_inquiry(struct gw_cmd *cmd);
 void scsi_exec_report_luns(struct gw_cmd *cmd);
 void scsi_exec_read_capacity10(struct gw_cmd *cmd);
 void scsi_exec_read_capacity16(struct gw_cmd *cmd);
+void scsi_exec_log_sense(struct gw_cmd *cmd);
 void scsi_exec_mode_sense(struct gw_cmd *cmd);
 void scsi_exec_mode_select(struct gw_cmd *cmd);
 void scsi_exec_read(struct gw_cmd *cmd);

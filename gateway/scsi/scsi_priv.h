@@ -354,6 +354,11 @@ bool scsi_io(struct gw_cmd *cmd, uint8_t op, uint8_t flags, uint64_t off, uint64
  */
 bool scsi_io_start(struct gw_cmd *cmd, uint8_t op, uint8_t flags, uint64_t off, uint64_t len,
 		   const struct iovec *iov, unsigned niov, void (*done)(struct be_io *io));
+/*
+ * Asks how warm the LU's drive is, whatever state the medium is in: cmd->io.celsius in done(). False
+ * if nobody can tell; the command goes on as it was.
+ */
+bool scsi_io_temperature(struct gw_cmd *cmd, void (*done)(struct be_io *io));
 bool scsi_io_ok(struct gw_cmd *cmd);
 /*
  * In done(): true if the I/O has failed or the command was aborted; it is then completed. lba is

@@ -34,7 +34,7 @@ static struct {
 	struct gw_list pending; /* be_io.node */
 	struct gw_list timers;
 	bool hold;              /* the backend keeps its I/O */
-	uint8_t fail[BE_OP_MAX];
+	uint8_t fail[BE_OP_MAX], celsius;
 	unsigned submitted[BE_OP_MAX], chans, dev_closes;
 	uint8_t last_flags;
 	uint64_t largest;
@@ -344,6 +344,10 @@ rig_move(struct be_io *io)
 
 	if (io->op == BE_EXTENT) {
 		rig_extent(io);
+		return;
+	}
+	if (io->op == BE_TEMPERATURE) {
+		io->celsius = rig.celsius;
 		return;
 	}
 	if (io->op == BE_ZERO || io->op == BE_UNMAP) {
