@@ -32,6 +32,7 @@ enum scsi_ua {
 	UA_RES_RELEASED,  /* 2A/04 */
 	UA_MODE,          /* 2A/01 */
 	UA_CAPACITY,      /* 2A/09 */
+	UA_TIMESTAMP,     /* 2A/10 */
 	UA_THRESHOLD,     /* 38/07 */
 	UA_INQUIRY,       /* 3F/03 */
 	UA_LUNS,          /* 3F/0E */
@@ -94,6 +95,8 @@ struct scsi_view {
 	uint32_t atomic_align, atomic_gran, atomic_boundary; /* blocks; boundary 0: none */
 	uint8_t sanitize; /* enum scsi_sanitize_state */
 	bool ause;        /* the sanitize operation may be given up if it fails */
+	bool clock_set;   /* SET TIMESTAMP: `clock` ms are added to the counted ones */
+	int64_t clock;
 	bool erase, crypto; /* SANITIZE: BLOCK ERASE, CRYPTOGRAPHIC ERASE are offered */
 };
 
@@ -285,6 +288,7 @@ void scsi_nexus_left(struct gw_nexus *n);
 #define SENSE_NO_SPACE        SENSE(0x7, 0x2707)
 #define SENSE_READ_ERROR      SENSE(0x3, 0x1100)
 #define SENSE_WRITE_ERROR     SENSE(0x3, 0x0c00)
+#define SENSE_SELF_TEST       SENSE(0x4, 0x3e03)
 #define SENSE_THRESHOLD       SENSE(0x6, 0x3807)
 #define SENSE_SANITIZING      SENSE(0x2, 0x041b)
 #define SENSE_UNSANITIZED     SENSE(0x3, 0x3103)

@@ -11,6 +11,7 @@ static const uint16_t codes[UA_MAX] = {
     [UA_RES_PREEMPTED] = 0x2a03, [UA_RES_RELEASED] = 0x2a04, [UA_MODE] = 0x2a01,
     [UA_CAPACITY] = 0x2a09,      [UA_INQUIRY] = 0x3f03,      [UA_LUNS] = 0x3f0e,
     [UA_THRESHOLD] = 0x3807,
+    [UA_TIMESTAMP] = 0x2a10,
 };
 
 /* Of several resets the initiator learns the strongest only: it has to start over anyway. */

@@ -21,7 +21,7 @@ teardown(void)
 
 START_TEST(attentions_in_order)
 {
-	static const uint16_t order[] = {0x2900, 0x2f00, 0x2800, 0x2a01, 0x2a09, 0x3807, 0x3f03, 0x3f0e};
+	static const uint16_t order[] = {0x2900, 0x2f00, 0x2800, 0x2a01, 0x2a09, 0x2a10, 0x3807, 0x3f03, 0x3f0e};
 	struct scsi_itl *itl = scsi_itl_find(s.a, 1);
 	struct rig_cmd *c;
 
