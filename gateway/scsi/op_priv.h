@@ -26,7 +26,7 @@ enum {
 	OP_ATOMIC = 1 << 12,   /* only where the device promises atomic writes */
 	OP_ERASE = 1 << 13,    /* only where BLOCK ERASE is possible ... */
 	OP_CRYPTO = 1 << 14,   /* ... or CRYPTOGRAPHIC ERASE */
-	OP_SANITIZE = 1 << 15, /* runs while a sanitize operation does or has failed */
+	OP_SANITIZE = 1 << 15, /* runs while a sanitize operation or format does or has failed */
 };
 
 /* How a command stands to reservations of others (SPC-4 5.13.1, table of allowed commands). */
@@ -77,6 +77,7 @@ bool scsi_verify_prep(struct gw_cmd *cmd);
 bool scsi_write_same_prep(struct gw_cmd *cmd);
 bool scsi_write_atomic_prep(struct gw_cmd *cmd);
 bool scsi_sanitize_prep(struct gw_cmd *cmd);
+bool scsi_format_prep(struct gw_cmd *cmd);
 bool scsi_report_luns_prep(struct gw_cmd *cmd);
 bool scsi_send_diagnostic_prep(struct gw_cmd *cmd);
 bool scsi_set_timestamp_prep(struct gw_cmd *cmd);
@@ -104,6 +105,7 @@ void scsi_exec_unmap(struct gw_cmd *cmd);
 void scsi_exec_write_same(struct gw_cmd *cmd);
 void scsi_exec_write_atomic(struct gw_cmd *cmd);
 void scsi_exec_sanitize(struct gw_cmd *cmd);
+void scsi_exec_format(struct gw_cmd *cmd);
 void scsi_exec_exit_failure(struct gw_cmd *cmd);
 void scsi_exec_start_stop(struct gw_cmd *cmd);
 void scsi_exec_receive_diagnostic(struct gw_cmd *cmd);

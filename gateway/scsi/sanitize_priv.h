@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A sanitize operation (SBC-4 4.11): it belongs to the LU and lives on its home core; the command
- *that asked for it may wait for its end, but need not, and resets do not concern it.
+ * A sanitize operation (SBC-4 4.11), or a format, which is the same but for the answers: it belongs
+ * to the LU and lives on its home core; the command that asked for it may wait for its end, but
+ *need not, and resets do not concern it.
  *
- *	sanitize.c	the commands; what state the LU is in before and after
+ *	sanitize.c	the commands of SANITIZE
+ *	format.c	FORMAT UNIT
+ *	sanitize_op.c	what state the LU is in before and after
  *	sanitize_run.c	waits for the commands under way, then erases in bounded pieces
  *	sanitize_dev.c	has the device do it
  */
@@ -12,6 +15,13 @@
 
 #include "gateway/core/timer.h"
 #include "gateway/scsi/scsi_priv.h"
+
+/* An operation runs, and the LU would be ready without it. */
+static inline bool
+scsi_sanitize_runs(const struct scsi_view *v)
+{
+	return v->medium == MEDIUM_SANITIZING || v->medium == MEDIUM_FORMATTING;
+}
 
 #define SANITIZE_DEPTH 4
 #define SANITIZE_MEM   (256u << 10) /* bytes of one write; a multiple of every block size */
@@ -44,9 +54,13 @@ struct scsi_sanitize {
 	uint32_t busy; /* commands that the tour has found */
 	uint8_t phase; /* enum scsi_sanitize_phase */
 	bool touring, refused, ok;
+	bool format;
 	bool exit; /* EXIT FAILURE MODE */
+	bool immed, ause;
 	bool by_dev, by_zero;
+	bool unmap;            /* by_zero: blocks may be given back */
 	bool failed;           /* an I/O has */
+	bool no_space;         /* ... for want of space */
 	enum be_sanitize kind; /* by_dev */
 	uint8_t pass, passes;
 	bool invert;
@@ -58,6 +72,14 @@ struct scsi_sanitize {
 	uint8_t *mem; /* SANITIZE_MEM bytes */
 };
 
+/* Own core: sends a checked command home, where its operation begins. */
+void scsi_sanitize_go(struct gw_cmd *cmd);
+/*
+ * Home core: what is to be done, and whether it may be done in that state of the LU; false: the
+ * command's status is set.
+ */
+bool scsi_sanitize_prepare(struct scsi_sanitize *op, const struct scsi_view *v);
+bool scsi_format_prepare(struct scsi_sanitize *op, const struct scsi_view *v);
 /* All cores refuse new commands: erases, then calls scsi_sanitize_end(). */
 void scsi_sanitize_run(struct scsi_sanitize *op);
 /* op->ok and the LU's new state are published, the command answered, op freed. */

@@ -88,6 +88,7 @@ piece_done(struct be_io *io)
 		op->at = op->done = 0;
 	} else if (io->st != BE_OK && io->st != BE_EBUSY) {
 		op->failed = true;
+		op->no_space |= io->st == BE_ENOSPC;
 	}
 	tell_progress(op);
 	advance(op);
@@ -108,7 +109,7 @@ piece_start(struct scsi_sanitize *op, struct scsi_sanitize_piece *p, uint8_t be_
 	p->op = op;
 	p->iov = (struct iovec){op->mem, len};
 	p->io = (struct be_io){.op = be_op,
-			       .flags = be_op == BE_ZERO ? BE_MAY_UNMAP : 0,
+			       .flags = be_op == BE_ZERO && op->unmap ? BE_MAY_UNMAP : 0,
 			       .off = be_op == BE_FLUSH ? 0 : op->at,
 			       .len = len,
 			       .iov = be_op == BE_WRITE ? &p->iov : NULL,

@@ -63,7 +63,9 @@ enum scsi_medium {
 	MEDIUM_GONE,
 	MEDIUM_SWAP,       /* another device is on its way: BUSY */
 	MEDIUM_SANITIZING, /* until it is done nobody sees the medium */
-	MEDIUM_UNSANITIZED /* a sanitize operation has failed */
+	MEDIUM_UNSANITIZED, /* a sanitize operation has failed */
+	MEDIUM_FORMATTING,  /* the same for FORMAT UNIT */
+	MEDIUM_UNFORMATTED
 };
 
 /* SBC-4 4.11: what a sanitize operation makes of an LU. */
@@ -94,6 +96,7 @@ struct scsi_view {
 	uint32_t atomic_max;   /* blocks of one WRITE ATOMIC, 0: not offered */
 	uint32_t atomic_align, atomic_gran, atomic_boundary; /* blocks; boundary 0: none */
 	uint8_t sanitize; /* enum scsi_sanitize_state */
+	bool format;      /* it is a format, not a sanitize operation */
 	bool ause;        /* the sanitize operation may be given up if it fails */
 	bool clock_set;   /* SET TIMESTAMP: `clock` ms are added to the counted ones */
 	int64_t clock;
@@ -292,6 +295,8 @@ void scsi_nexus_left(struct gw_nexus *n);
 #define SENSE_THRESHOLD       SENSE(0x6, 0x3807)
 #define SENSE_SANITIZING      SENSE(0x2, 0x041b)
 #define SENSE_UNSANITIZED     SENSE(0x3, 0x3103)
+#define SENSE_FORMATTING      SENSE(0x2, 0x0404)
+#define SENSE_UNFORMATTED     SENSE(0x3, 0x3101)
 #define SENSE_MISCOMPARE      SENSE(0xe, 0x1d00)
 
 /*

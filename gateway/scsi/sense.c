@@ -162,7 +162,7 @@ scsi_check_be(struct gw_cmd *cmd, uint8_t be_op, uint8_t st, uint64_t lba)
 int
 scsi_progress(const struct scsi_lu *lu, uint32_t sense)
 {
-	if (sense != SENSE_SANITIZING)
+	if (sense != SENSE_SANITIZING && sense != SENSE_FORMATTING)
 		return -1;
 	return (int)atomic_load_explicit(&lu->progress, memory_order_relaxed);
 }
@@ -199,7 +199,8 @@ scsi_check_sanitize(struct gw_cmd *cmd)
 	uint8_t medium = scsi_view_of(cmd)->medium;
 
 	/* Those that run before unit attentions are those that always run. */
-	if ((medium != MEDIUM_SANITIZING && medium != MEDIUM_UNSANITIZED) ||
+	if ((medium != MEDIUM_SANITIZING && medium != MEDIUM_UNSANITIZED &&
+	     medium != MEDIUM_FORMATTING) ||
 	    (cmd->op->flags & (OP_UA | OP_SANITIZE)))
 		return true;
 	return scsi_check_medium(cmd);
@@ -222,6 +223,10 @@ scsi_medium_sense(const struct scsi_view *v)
 		return SENSE_SANITIZING;
 	case MEDIUM_UNSANITIZED:
 		return SENSE_UNSANITIZED;
+	case MEDIUM_FORMATTING:
+		return SENSE_FORMATTING;
+	case MEDIUM_UNFORMATTED:
+		return SENSE_UNFORMATTED;
 	default:
 		return SENSE_NO_MEDIUM;
 	}

@@ -28,9 +28,9 @@ medium_of(const struct scsi_view *v)
 	if (!v->dev)
 		return v->conf.gone ? MEDIUM_GONE : MEDIUM_NONE;
 	if (v->sanitize == SANITIZE_RUNS)
-		return MEDIUM_SANITIZING;
+		return v->format ? MEDIUM_FORMATTING : MEDIUM_SANITIZING;
 	if (v->sanitize == SANITIZE_FAILED)
-		return MEDIUM_UNSANITIZED;
+		return v->format ? MEDIUM_UNFORMATTED : MEDIUM_UNSANITIZED;
 	if (v->ejected)
 		return MEDIUM_EJECTED;
 	return v->nblk ? MEDIUM_READY : MEDIUM_NONE;

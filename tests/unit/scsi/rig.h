@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "gateway/api/cmd.h"
 #include "gateway/api/scsi_dev.h"
@@ -22,6 +23,7 @@
 
 #define RIG_CORES  2
 #define RIG_BLOCKS 65536ull
+#define RIG_LARGE  (1ull << 20) /* bytes: a medium that is mapped */
 #define RIG_UNUSED __attribute__((unused))
 
 /* Cores. */
@@ -248,6 +250,7 @@ gw_run_sync(struct gw_core *on, void (*fn)(struct gw_core *, void *), void *arg)
 struct rig_dev {
 	struct be_dev dev;
 	uint8_t *mem;
+	uint64_t bytes;
 };
 
 int
@@ -274,7 +277,10 @@ be_dev_close(struct be_dev *dev)
 	struct rig_dev *d = (struct rig_dev *)dev;
 
 	rig.dev_closes++;
-	free(d->mem);
+	if (d->mem && d->bytes >= RIG_LARGE)
+		munmap(d->mem, d->bytes);
+	else
+		free(d->mem);
 	free(d);
 }
 
@@ -308,6 +314,14 @@ be_submit(struct be_chan *chan, struct be_io *io)
 	rig.last_flags = io->flags;
 	rig.largest = GW_MAX(rig.largest, io->len);
 	gw_list_add_tail(&rig.pending, &io->node);
+}
+
+/* A whole medium costs as much as a block. */
+static void
+rig_zero(uint8_t *at, uint64_t n)
+{
+	if (n < RIG_LARGE || ((uintptr_t)at | n) % 4096 || madvise(at, n, MADV_DONTNEED) != 0)
+		memset(at, 0, n);
 }
 
 #define RIG_PAGE 4096
@@ -352,7 +366,7 @@ rig_move(struct be_io *io)
 	}
 	if (io->op == BE_ZERO || io->op == BE_UNMAP) {
 		if (at)
-			memset(at, 0, io->len);
+			rig_zero(at, io->len);
 		return;
 	}
 	for (unsigned i = 0; i < io->niov; i++) {
@@ -435,8 +449,13 @@ rig_dev_new(uint64_t bytes, bool with_memory)
 	d->dev.atomic_max = 65536;
 	d->dev.atomic_align = d->dev.atomic_gran = 1;
 	d->dev.sanitize_kinds = 1u << BE_SANITIZE_CRYPTO | 1u << BE_SANITIZE_EXIT;
-	if (with_memory)
+	d->bytes = bytes;
+	if (with_memory && bytes < RIG_LARGE)
 		d->mem = calloc(1, bytes);
+	else if (with_memory)
+		d->mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			      0);
+	BUG(d->mem == MAP_FAILED);
 	return &d->dev;
 }
 

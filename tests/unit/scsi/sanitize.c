@@ -434,7 +434,7 @@ START_TEST(failure_that_may_be_left)
 	ck_assert_uint_eq(rig_none(s.b, 1, EXIT_FAILURE_MODE), 0);
 	ck_assert_uint_eq(rig_none(s.a, 1, TEST_UNIT_READY), 0);
 	/* A failure is a failure after a reset as well, and after another one. */
-	rig.fail[BE_WRITE] = BE_ENOSPC;
+	rig.fail[BE_WRITE] = BE_EMEDIUM;
 	ck_assert_uint_eq(overwrite(s.a, 0x20, 1, "x"), SENSE_UNSANITIZED);
 	ck_assert_uint_eq(overwrite(s.a, 0, 1, "x"), SENSE_UNSANITIZED);
 	ck_assert_uint_eq(rig_none(s.b, 1, EXIT_FAILURE_MODE), SENSE_CDB_FIELD);
