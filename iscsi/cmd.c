@@ -5,6 +5,8 @@
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
 
+#define HELD_PART 2 /* of what a connection may have: for commands that wait for others */
+
 static struct iscsi_task **
 hash_at(const struct iscsi_conn *c, uint32_t itt)
 {
@@ -48,6 +50,13 @@ held(const struct iscsi_task *t)
 	return t->conn->rx.task == t || t->moving;
 }
 
+static void
+count_held(struct iscsi_task *t, int64_t bytes)
+{
+	t->conn->held += (uint64_t)bytes;
+	t->conn->ic->held += (uint64_t)bytes;
+}
+
 void
 iscsi_task_free_data(struct iscsi_task *t)
 {
@@ -57,6 +66,8 @@ iscsi_task_free_data(struct iscsi_task *t)
 	gw_cmd_give_back(&t->cmd);
 	if (t->sg.n) {
 		t->conn->mem -= t->sg.len;
+		if (t->waits)
+			count_held(t, -(int64_t)t->sg.len);
 		gw_buf_put(t->conn->core, &t->sg);
 		iscsi_task_freed(t->conn);
 	}
@@ -154,11 +165,20 @@ park(struct iscsi_task *t)
 	gw_list_add_tail(at, &t->node);
 }
 
-/* More than `max` with this one? A connection may always have one command's memory. */
+/*
+ * More than `max` with this one? A connection may always have one command's memory. Those that wait
+ * for others share a part that never keeps these from theirs: of all connections what one may have.
+ */
 static bool
 over(const struct iscsi_task *t, uint64_t max)
 {
-	return t->conn->mem > 0 && t->conn->mem + t->cmd.data_len > max;
+	const struct iscsi_conn *c = t->conn;
+	uint64_t mem = c->mem - c->held;
+
+	if (t->waits)
+		return c->held + t->cmd.data_len > max ||
+		       c->ic->held + t->cmd.data_len > c->ic->mem_max;
+	return mem > 0 && mem + t->cmd.data_len > max;
 }
 
 static bool
@@ -174,6 +194,8 @@ get_buf(struct iscsi_task *t, uint64_t max)
 		return false;
 	}
 	t->conn->mem += t->sg.len;
+	if (t->waits)
+		count_held(t, t->sg.len);
 	/* What the initiator does not send must not be somebody else's data. */
 	if (t->cmd.dir == GW_DIR_OUT && t->want < t->cmd.data_len) {
 		for (unsigned i = 0; i < t->sg.n; i++)
@@ -257,9 +279,26 @@ iscsi_task_advance(struct iscsi_task *t)
 		iscsi_task_await(t, false);
 		iscsi_r2t_end(t);
 	}
+	if (t->waits) {
+		iscsi_task_await(t, false);
+		return;
+	}
 	/* First come, first served, but what they wait for may be the memory that this one has. */
 	if ((!gw_list_empty(&c->parked) && !t->sg.n && !t->kept) || !try_go_on(t))
 		park(t);
+}
+
+void
+iscsi_turn(struct gw_cmd *cmd)
+{
+	struct iscsi_task *t = gw_container(cmd, struct iscsi_task, cmd);
+
+	count_held(t, -(int64_t)t->sg.len);
+	t->waits = false;
+	/* In the middle of a PDU its end goes on; of a dying connection all commands are aborted.
+	 */
+	if (t->conn->rx.task != t && !t->conn->dying)
+		iscsi_task_advance(t);
 }
 
 void
@@ -273,9 +312,10 @@ iscsi_task_moved(struct iscsi_task *t)
 		iscsi_task_free_data(t);
 	iscsi_task_settle(t);
 }
+
 /*
- * 11.2.1.8: a tag is the initiator's again once it has the status, which may be long before our send
- * has ended: other answers follow in it.
+ * 11.2.1.8: a tag is the initiator's again once it has the status, which may be long before our
+ * send has ended: other answers follow in it.
  */
 static bool
 take_tag(struct iscsi_task *t)
@@ -342,6 +382,7 @@ fill(struct iscsi_conn *c, struct iscsi_task *t)
 	cmd->edtl = cmd->want_dir == GW_DIR_NONE ? 0 : gw_be32(bhs + ISCSI_AT_EDTL);
 	cmd->attr = flags & ISCSI_CMD_ATTR;
 	cmd->state = GW_CMD_FREE;
+	cmd->turn = GW_GO;
 	cmd->aborted = GW_ABORT_NONE;
 	cmd->iov = NULL;
 	cmd->niov = 0;
@@ -367,6 +408,33 @@ refuse(struct iscsi_task *t)
 	t->want = 0;
 }
 
+/* There is no memory for it. */
+static void
+give_up(struct iscsi_task *t)
+{
+	scsi_forget(&t->cmd);
+	t->cmd.status = SAM_TASK_SET_FULL;
+	t->cmd.sense_len = 0;
+	refuse(t);
+}
+
+/* What those before them wait for may be the memory that these have. */
+void
+iscsi_task_yield(struct iscsi_conn *c)
+{
+	if (!c->held || c->dying)
+		return;
+	gw_list_each_safe (cmd, &c->sess->nexus.cmds, struct gw_cmd, on_nexus) {
+		struct iscsi_task *t = gw_container(cmd, struct iscsi_task, cmd);
+
+		if (!t->waits || !t->sg.n || held(t))
+			continue;
+		give_up(t);
+		iscsi_task_free_data(t);
+		iscsi_task_advance(t);
+	}
+}
+
 static void
 announce(struct iscsi_conn *c, struct iscsi_task *t)
 {
@@ -383,36 +451,39 @@ announce(struct iscsi_conn *c, struct iscsi_task *t)
 	iscsi_task_await(t, true);
 }
 
-/* All that the command takes is in its PDU, and may stay where it is. */
+/*
+ * All that the command takes is in its PDU, and may stay where it is, unless that may be long: what
+ * it lies in is needed to receive the data of those that it waits for.
+ */
 static bool
 keep(struct iscsi_conn *c, struct iscsi_task *t)
 {
-	return c->rx.len > 0 && !t->unsol && c->rx.len == t->want &&
+	return c->rx.len > 0 && !t->unsol && !t->waits && c->rx.len == t->want &&
 	       c->rx.len == t->cmd.data_len && c->wire->keep(c, t);
 }
 
 /*
  * Memory for data that comes with the command or unasked. With none to be had we stop reading,
  * unless that would lock out the data of this connection's own writes: then it may have twice as
- * much memory as others, and beyond that the command is refused.
+ * much memory as others, and beyond that the command is refused. So is one that waits for others.
  */
 static enum iscsi_rx
 place_data(struct iscsi_conn *c, struct iscsi_task *t)
 {
 	struct iscsi_rxq *rx = &c->rx;
-	bool others =
-	    t->unsol ? c->awaiting.next != c->awaiting.prev : !gw_list_empty(&c->awaiting);
+	bool others = t->waits || (t->unsol ? c->awaiting.next != c->awaiting.prev
+					    : !gw_list_empty(&c->awaiting));
+	uint64_t max = t->waits ? c->ic->mem_max / HELD_PART
+		       : others ? 2 * c->ic->mem_max
+				: c->ic->mem_max;
 
 	if (t->want == 0 || (rx->len == 0 && !t->unsol))
 		return ISCSI_RX_OK;
-	if (!keep(c, t) && !get_buf(t, others ? 2 * c->ic->mem_max : c->ic->mem_max)) {
+	if (!keep(c, t) && !get_buf(t, max)) {
 		if (!others)
 			return iscsi_rx_wait(c, over(t, c->ic->mem_max) ? ISCSI_STOP_MEM
 									: ISCSI_STOP_BUF);
-		scsi_forget(&t->cmd);
-		t->cmd.status = SAM_TASK_SET_FULL;
-		t->cmd.sense_len = 0;
-		refuse(t);
+		give_up(t);
 		return ISCSI_RX_OK;
 	}
 	iscsi_rx_to_task(c, t, 0);
@@ -438,6 +509,7 @@ start(struct iscsi_conn *c, struct iscsi_task *t)
 	t->begun = true;
 	if (!scsi_begin(&t->cmd))
 		refuse(t);
+	t->waits = t->cmd.turn != GW_GO;
 	announce(c, t);
 	return place_data(c, t);
 }

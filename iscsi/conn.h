@@ -101,6 +101,7 @@ struct iscsi_task {
 	bool swallow;  /* the data is dropped: refused or aborted */
 	bool broken;   /* its data was out of order: dropped up to the final PDU */
 	bool answer;   /* a response goes out when the data is in */
+	bool waits;    /* for older commands of its task set; its memory counts in conn->held */
 	bool parked;   /* waits for a buffer, or to be asked for data; on conn->parked or ->unasked */
 	bool immediate;
 	bool counted; /* holds a place of the command window */
@@ -191,6 +192,7 @@ struct iscsi_conn {
 	uint32_t due;       /* ... for commands that are still wanted */
 	uint32_t window;    /* with so much due, no other command's data is asked for */
 	uint64_t mem;       /* buffer bytes of its commands */
+	uint64_t held;      /* ... of those whose turn has not come */
 	uint64_t moved;     /* bytes received and sent */
 	uint64_t heard_at;  /* core->now when something came last */
 	uint64_t slow_at,
@@ -360,6 +362,8 @@ void iscsi_task_advance(struct iscsi_task *t);
 void iscsi_task_await(struct iscsi_task *t, bool on);
 /* Serves tasks that wait for a buffer, oldest first. */
 void iscsi_task_unpark(struct iscsi_conn *c);
+/* Memory is short: commands that wait for older ones give theirs back, with TASK SET FULL. */
+void iscsi_task_yield(struct iscsi_conn *c);
 
 /* A buffer for all that the command moves, if it has none; false: none now, the connection waits.
  */
@@ -383,8 +387,9 @@ void iscsi_r2t_abort(struct iscsi_task *t);
 void iscsi_r2t_end(struct iscsi_task *t);
 struct iscsi_task *iscsi_r2t_find(struct iscsi_conn *c, uint32_t ttt);
 
-/* xport->respond */
+/* xport->respond, xport->turn */
 void iscsi_respond(struct gw_cmd *cmd);
+void iscsi_turn(struct gw_cmd *cmd);
 /* The header of a SCSI Response (11.4), ISCSI_BHS_LEN zeroed bytes but for its DataSegmentLength. */
 void iscsi_response_head(struct iscsi_conn *c, struct iscsi_task *t, uint8_t *bhs);
 /* Its data segment, ISCSI_SENSE_SEGMENT bytes at most; 0: none. */

@@ -35,6 +35,7 @@ struct iscsi_core {
 	struct gw_list waiters; /* conn->pool_wait */
 	struct gw_hook wake;
 	uint32_t nconn, nsess;
+	uint64_t held; /* buffer bytes of all commands that wait for others of their task set */
 	uint64_t mem_max; /* buffer bytes that a connection's commands may have, if they can wait */
 	uint16_t discovery_tsih;
 	struct gw_timer famine;

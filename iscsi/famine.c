@@ -2,7 +2,8 @@
 /*
  * When connections wait for memory, those that have it and leave it idle make room. Looked at once
  * a second while somebody waits: buffers of commands whose data the peer does not send or take, and
- * memory of logins that do not go on. What waits for a device is not the peer's fault.
+ * memory of logins that do not go on. What waits for a device is not the peer's fault; what waits for
+ * older commands may have what these wait for.
  */
 #include "iscsi/conn.h"
 #include "iscsi/session.h"
@@ -112,8 +113,11 @@ look(struct gw_timer *timer)
 	struct look l = waiting(ic);
 
 	watch(ic, l.buffers);
-	if (l.buffers)
+	if (l.buffers) {
+		gw_list_each (c, &ic->conns, struct iscsi_conn, node)
+			iscsi_task_yield(c);
 		end_slow(ic);
+	}
 	for (uint32_t i = 0; i < GW_MIN(l.logins, ENDS_MAX); i++) {
 		struct iscsi_conn *c = idlest_login(ic);
 

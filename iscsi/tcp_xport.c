@@ -7,6 +7,7 @@
 const struct gw_xport_ops tcp_xport = {
     .name = "tcp",
     .respond = iscsi_respond,
+    .turn = iscsi_turn,
     .listen = tcp_listen,
     .accept = tcp_accept,
     .unlisten = tcp_unlisten,

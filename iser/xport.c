@@ -31,6 +31,7 @@ counters(struct gw_nexus *nexus, struct gw_counter *out)
 const struct gw_xport_ops iser_xport = {
     .name = "iser",
     .respond = iscsi_respond,
+    .turn = iscsi_turn,
     .listen = iser_listen,
     .accept = iser_accept,
     .unlisten = iser_unlisten,

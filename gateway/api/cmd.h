@@ -51,6 +51,13 @@ enum { /* SAM-5 5.3.1 */
 	SAM_TASK_ABORTED = 0x40,
 };
 
+/* SAM-5 8: whether older commands of its task set come first. */
+enum gw_turn {
+	GW_GO,	   /* not, or not any more */
+	GW_WAITS,
+	GW_CALLED, /* xport->turn() is about to be called */
+};
+
 enum gw_abort { GW_ABORT_NONE, GW_ABORT_QUIET, GW_ABORT_TAS /* send TASK ABORTED (SAM-5 5.3.1) */ };
 
 struct gw_cmd {
@@ -67,6 +74,7 @@ struct gw_cmd {
 	/* Set by scsi_begin(). */
 	uint8_t state; /* enum gw_cmd_state */
 	uint8_t dir;   /* enum gw_dir: what the CDB moves */
+	uint8_t turn;  /* enum gw_turn: see scsi_begin() */
 	uint8_t aborted; /* enum gw_abort; set by task management, read by respond() */
 	uint32_t data_len; /* bytes that the CDB moves at most, 0 .. GW_XFER_MAX; buffer size to provide */
 	uint32_t dma_align; /* data-out memory aligned to this is used without a copy */
@@ -97,6 +105,7 @@ struct gw_cmd {
 	struct be_io io;
 	struct iovec io_iov[2];
 	struct gw_list on_nexus; /* nexus->cmds, from scsi_begin() to completion */
+	struct gw_list on_set;	 /* those that wait with it, or nexus->turns: task_set.c */
 	struct gw_msg msg;	 /* the way to the LU's home core and back */
 	uint64_t t_begin;	 /* core->now at scsi_begin() */
 	uint32_t abort_seq;	 /* when it was aborted; 0: it was not */
@@ -110,6 +119,10 @@ struct gw_cmd {
  * range (SPC-4 4.3, SAM-5 5.x). True: provide a buffer of data_len bytes, move data-out if dir is OUT,
  * then call scsi_exec(). False: the command is complete (status, sense); the transport sends the
  * response, as respond() would, and drops what data-out is on its way.
+ *
+ * With cmd->turn other than GW_GO older commands of its task set come first: the transport takes the
+ * data-out that comes by itself, but provides nothing else, asks for no data and does not execute
+ * before xport->turn(). Then all that older commands may have changed is checked by scsi_exec().
  */
 bool scsi_begin(struct gw_cmd *cmd);
 

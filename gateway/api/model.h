@@ -143,6 +143,9 @@ struct gw_nexus {
 	struct scsi_itl *itl;	/* per LUN of target->lun, same order */
 	uint32_t nitl;
 	bool closing;
+	uint32_t tagged;	/* ORDERED and HEAD OF QUEUE commands, for which others may wait */
+	struct gw_list turns;	/* gw_cmd.on_set: those whose turn has come, with turn_hook */
+	struct gw_hook turn_hook;
 	uint32_t tmfs;		/* task management functions under way */
 	struct scsi_leave *leave; /* what scsi_nexus_close() needs, allocated at open */
 	struct gw_hook close_hook;

@@ -23,11 +23,17 @@ struct gw_xport_ops {
 	const char *name; /* "tcp", "iser" */
 
 	/*
-	 * The only data-path call: the command is complete; send its response (and data-in) and release
+	 * The command is complete; send its response (and data-in) and release
 	 * it. With cmd->aborted == GW_ABORT_QUIET nothing is sent. Never calls back into the SCSI layer
 	 * for the same command. The nexus's core.
 	 */
 	void (*respond)(struct gw_cmd *cmd);
+
+	/*
+	 * The nexus's core, from the loop: the command, whose cmd->turn was not GW_GO, may go on as if
+	 * scsi_begin() had just returned.
+	 */
+	void (*turn)(struct gw_cmd *cmd);
 
 	/*
 	 * Control thread. 0 or -errno with a sentence in err; afterwards the port is the portal's, and

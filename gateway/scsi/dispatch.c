@@ -72,6 +72,13 @@ find_op(struct gw_cmd *cmd)
 	return false;
 }
 
+/* SAM-5 8: there is never an auto contingent allegiance whose commands these could be. */
+static bool
+check_attr(struct gw_cmd *cmd)
+{
+	return cmd->attr <= GW_ATTR_HEAD || scsi_check(cmd, SENSE_MESSAGE);
+}
+
 static bool
 check_reservation(struct gw_cmd *cmd)
 {
@@ -118,6 +125,13 @@ check_bits(struct gw_cmd *cmd)
 }
 
 static bool
+check_ready(struct gw_cmd *cmd)
+{
+	return !cmd->lu || (cmd->op->flags & OP_MEDIUM ? scsi_check_medium(cmd)
+						       : scsi_check_sanitize(cmd));
+}
+
+static bool
 check_state(struct gw_cmd *cmd)
 {
 	const struct scsi_view *v;
@@ -126,7 +140,7 @@ check_state(struct gw_cmd *cmd)
 	if (!cmd->lu)
 		return true;
 	v = scsi_view_of(cmd);
-	if (!(cmd->op->flags & OP_MEDIUM ? scsi_check_medium(cmd) : scsi_check_sanitize(cmd)))
+	if (!check_ready(cmd))
 		return false;
 	if (cmd->op->flags & OP_WRITES) {
 		if (v->conf.readonly)
@@ -137,6 +151,15 @@ check_state(struct gw_cmd *cmd)
 	if (sense)
 		scsi_check(cmd, sense);
 	return !sense;
+}
+
+/* For what an older command may change still_valid() looks when it has. */
+static bool
+check_all(struct gw_cmd *cmd)
+{
+	if (GW_UNLIKELY(scsi_set_holds(cmd)))
+		return check_bits(cmd) && check_ready(cmd);
+	return check_reservation(cmd) && check_bits(cmd) && check_state(cmd);
 }
 
 static bool
@@ -206,6 +229,7 @@ static void
 reset(struct gw_cmd *cmd)
 {
 	cmd->dir = GW_DIR_NONE;
+	cmd->turn = GW_GO;
 	cmd->aborted = GW_ABORT_NONE;
 	cmd->abort_seq = 0;
 	cmd->data_len = cmd->dma_align = 0;
@@ -253,9 +277,10 @@ scsi_begin(struct gw_cmd *cmd)
 	if (NEVER(cmd->nexus->closing))
 		return refuse(cmd, SAM_BUSY);
 	find_lu(cmd);
-	if (find_op(cmd) && check_reservation(cmd) && check_bits(cmd) && check_state(cmd) &&
-	    check_range(cmd) && set_length(cmd) && check_announced(cmd)) {
+	if (find_op(cmd) && check_attr(cmd) && check_all(cmd) && check_range(cmd) &&
+	    set_length(cmd) && check_announced(cmd)) {
 		cmd->state = GW_CMD_NEW;
+		scsi_set_enter(cmd);
 		gw_list_add_tail(&cmd->nexus->cmds, &cmd->on_nexus);
 		return true;
 	}
@@ -283,7 +308,7 @@ still_valid(struct gw_cmd *cmd)
 void
 scsi_exec(struct gw_cmd *cmd)
 {
-	BUG(cmd->state != GW_CMD_NEW);
+	BUG(cmd->state != GW_CMD_NEW || cmd->turn != GW_GO);
 	cmd->state = GW_CMD_EXEC;
 	if (cmd->luc)
 		gw_stat_add(cmd->luc->inflight, 1);
@@ -322,6 +347,7 @@ gw_cmd_complete(struct gw_cmd *cmd)
 	BUG(cmd->state != GW_CMD_EXEC);
 	cmd->state = GW_CMD_DONE;
 	gw_list_del(&cmd->on_nexus);
+	scsi_set_leave(cmd);
 	scsi_work_put(cmd);
 	if (cmd->aborted) {
 		scsi_tmf_cmd_gone(scsi_core_of(n->core), cmd);
@@ -347,5 +373,6 @@ scsi_forget(struct gw_cmd *cmd)
 		return;
 	cmd->state = GW_CMD_DONE;
 	gw_list_del(&cmd->on_nexus);
+	scsi_set_leave(cmd);
 	scsi_nexus_left(n);
 }

@@ -5,6 +5,7 @@
 /* Offsets count from the page's header. */
 #define CACHING_WCE     0x04 /* byte 2 */
 #define RECOVERY_LBPERE 0x80 /* byte 7 */
+#define CONTROL_TST     0x20 /* byte 2: one task set a nexus */
 #define CONTROL_DSENSE  0x04 /* byte 2 */
 #define CONTROL_SWP     0x08 /* byte 4 */
 
@@ -56,6 +57,7 @@ fill_control(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
 		b[4] = CONTROL_SWP;
 		return;
 	}
+	b[2] = CONTROL_TST;
 	if (pc == MODE_CURRENT ? v->d_sense : v->conf.descriptor_sense)
 		b[2] |= CONTROL_DSENSE;
 	if (pc == MODE_CURRENT ? v->swp : v->conf.swp)

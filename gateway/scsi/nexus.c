@@ -51,6 +51,7 @@ scsi_nexus_open(struct gw_nexus *n)
 	n->id = atomic_fetch_add(&last_id, 1) + 1;
 	n->closing = false;
 	n->tmfs = 0;
+	scsi_sets_open(n);
 	gw_list_init(&n->cmds);
 	gw_hook_init(&n->close_hook, leave);
 	gw_list_add_tail(&scsi_core_of(n->core)->nexuses, &n->node);
@@ -205,6 +206,7 @@ left(struct gw_tour *t)
 	struct gw_nexus *n = gw_container(t, struct gw_nexus, tour);
 
 	gw_list_del(&n->node);
+	gw_hook_disarm(&n->turn_hook);
 	gw_stat_add(n->core->stats->sessions, -1ull);
 	free(n->itl);
 	free(n->leave);

@@ -39,10 +39,23 @@ enum scsi_ua {
 	UA_MAX
 };
 
+struct scsi_view;
+
+/*
+ * The task set of a nexus at an LU (task_set.c): what its ORDERED and HEAD OF QUEUE commands make the
+ * others wait for. Without such commands all is zero but for `front`, which means nothing then.
+ */
+struct scsi_set {
+	uint32_t ordered, heads; /* so many of them */
+	uint32_t front; /* with ordered: commands that have their turn, but for HEAD OF QUEUE */
+	bool alone;     /* one of them is ORDERED: it is the only one */
+	struct gw_cmd *first; /* of those that wait, a ring in order of arrival */
+};
 /* What a nexus keeps for one LUN. Home: the nexus's core. */
 struct scsi_itl {
 	struct scsi_lu *lu;
 	uint32_t ua; /* pending, 1 << enum scsi_ua */
+	struct scsi_set set;
 };
 
 void scsi_ua_raise(struct scsi_itl *itl, uint32_t mask);
@@ -257,6 +270,28 @@ void scsi_turn_begin(struct gw_cmd *cmd, scsi_turn_fn *fn);
 /* Home core: the status is set; the command goes back and completes. */
 void scsi_turn_end(struct gw_cmd *cmd);
 
+/* Task sets (task_set.c): one for each nexus and LU; own core. */
+
+void scsi_sets_open(struct gw_nexus *n);
+/* Whether older commands may come before the one that begins. */
+bool scsi_set_holds(const struct gw_cmd *cmd);
+/* A command with an LU begins, and is not in nexus->cmds yet: sets its turn. */
+void scsi_set_join(struct gw_cmd *cmd);
+/* It has ended, whichever way. */
+void scsi_set_part(struct gw_cmd *cmd);
+static inline void
+scsi_set_enter(struct gw_cmd *cmd)
+{
+	if (GW_UNLIKELY(cmd->nexus->tagged || cmd->attr > GW_ATTR_SIMPLE) && cmd->itl)
+		scsi_set_join(cmd);
+}
+static inline void
+scsi_set_leave(struct gw_cmd *cmd)
+{
+	if (GW_UNLIKELY(cmd->nexus->tagged || cmd->turn != GW_GO))
+		scsi_set_part(cmd);
+}
+
 /* Nexus and aborting. */
 
 /* The itl of that LUN number, NULL if the nexus does not see it. Own core. */
@@ -281,6 +316,7 @@ void scsi_nexus_left(struct gw_nexus *n);
 #define SENSE_PARAM_LENGTH    SENSE(0x5, 0x1a00)
 #define SENSE_NO_SAVING       SENSE(0x5, 0x3900)
 #define SENSE_PREVENTED       SENSE(0x5, 0x5302)
+#define SENSE_MESSAGE         SENSE(0x5, 0x4900)
 #define SENSE_CIU_FIELD       SENSE(0x5, 0x0e03)
 #define SENSE_NO_MEDIUM       SENSE(0x2, 0x3a00)
 #define SENSE_TRAY_OPEN       SENSE(0x2, 0x3a02)

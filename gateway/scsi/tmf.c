@@ -42,6 +42,7 @@ scsi_cmd_abort(struct gw_cmd *cmd, enum gw_abort how)
 	cmd->state = GW_CMD_DONE;
 	cmd->status = SAM_TASK_ABORTED;
 	gw_list_del(&cmd->on_nexus);
+	scsi_set_leave(cmd);
 	n->xport->respond(cmd);
 	scsi_nexus_left(n);
 }
@@ -54,9 +55,9 @@ concerns(const struct gw_tmf *tmf, const struct gw_cmd *cmd)
 	case GW_TMF_ABORT_TASK:
 		return cmd == tmf->task;
 	case GW_TMF_ABORT_TASK_SET:
+	case GW_TMF_CLEAR_TASK_SET:
 	case GW_TMF_QUERY_TASK_SET:
 		return cmd->lu == tmf->lu && cmd->nexus == tmf->nexus;
-	case GW_TMF_CLEAR_TASK_SET:
 	case GW_TMF_LU_RESET:
 		return cmd->lu == tmf->lu;
 	default:
@@ -109,7 +110,8 @@ mark_visit(struct gw_core *on, struct gw_tour *t)
 static bool
 is_local(const struct gw_tmf *tmf)
 {
-	return tmf->fn == GW_TMF_ABORT_TASK || tmf->fn == GW_TMF_ABORT_TASK_SET;
+	return tmf->fn == GW_TMF_ABORT_TASK || tmf->fn == GW_TMF_ABORT_TASK_SET ||
+	       tmf->fn == GW_TMF_CLEAR_TASK_SET;
 }
 
 static void finish(struct gw_tmf *tmf, enum gw_tmf_rsp rsp);
@@ -394,15 +396,12 @@ scsi_tmf(struct gw_tmf *tmf)
 		abort_task(tmf);
 		break;
 	case GW_TMF_ABORT_TASK_SET:
+	case GW_TMF_CLEAR_TASK_SET: /* with one task set a nexus the same (SAM-5 7.5) */
 		if (find_lu(tmf))
 			abort_task_set(tmf);
 		break;
 	case GW_TMF_LU_RESET:
 		if (find_lu(tmf) && get_reset(tmf))
-			gw_tour_start(&tmf->tour, mark_visit, marked);
-		break;
-	case GW_TMF_CLEAR_TASK_SET:
-		if (find_lu(tmf))
 			gw_tour_start(&tmf->tour, mark_visit, marked);
 		break;
 	case GW_TMF_TARGET_WARM_RESET:

@@ -7,7 +7,7 @@
  *
  * Stub commands: CDB byte 0 is READ (0x28), WRITE (0x2a) or NONE (0x00), 0xff fails in
  * scsi_begin(); bytes 2-5 the length, 6-9 the offset in `rig.disk`; byte 1: 1 holds the command
- * until rig_release().
+ * until rig_release(), with 2 its turn comes then.
  */
 #ifndef TESTS_UNIT_ISCSI_RIG_H
 #define TESTS_UNIT_ISCSI_RIG_H
@@ -618,6 +618,7 @@ scsi_begin(struct gw_cmd *cmd)
 	}
 	rig.live++;
 	cmd->state = GW_CMD_NEW;
+	cmd->turn = cmd->cdb[1] & 2 ? GW_WAITS : GW_GO;
 	gw_list_add_tail(&cmd->nexus->cmds, &cmd->on_nexus);
 	return true;
 }
@@ -662,7 +663,7 @@ scsi_lends(const struct gw_cmd *cmd)
 void
 scsi_exec(struct gw_cmd *cmd)
 {
-	if (cmd->state != GW_CMD_NEW)
+	if (cmd->state != GW_CMD_NEW || cmd->turn != GW_GO)
 		abort();
 	rig.execs++;
 	cmd->state = GW_CMD_EXEC;
@@ -683,11 +684,26 @@ scsi_forget(struct gw_cmd *cmd)
 }
 
 static void
+rig_turns(void)
+{
+	gw_list_each (n, &rig.nexuses, struct gw_nexus, node) {
+		gw_list_each_safe (cmd, &n->cmds, struct gw_cmd, on_nexus) {
+			if (cmd->turn == GW_GO)
+				continue;
+			cmd->turn = GW_GO;
+			n->xport->turn(cmd);
+		}
+	}
+}
+
+static void
 rig_release(void)
 {
-	unsigned n = rig.nheld;
 	struct gw_cmd *held[RIG_HELD];
+	unsigned n;
 
+	rig_turns();
+	n = rig.nheld;
 	memcpy(held, rig.held, sizeof(held));
 	rig.nheld = 0;
 	for (unsigned i = 0; i < n; i++)
@@ -979,8 +995,8 @@ static bool
 rig_clean(void)
 {
 	struct iscsi_core *ic = rig.core.slot[GW_SLOT_ISCSI];
-	bool ok = rig.buf_used == 0 && rig.chunks == 0 && rig.live == 0 && ic->nconn == 0 &&
-		  ic->nsess == 0 && ic->tasks.nfree == ic->tasks.total &&
+	bool ok = rig.buf_used == 0 && rig.chunks == 0 && ic->held == 0 && rig.live == 0 &&
+		  ic->nconn == 0 && ic->nsess == 0 && ic->tasks.nfree == ic->tasks.total &&
 		  ic->ctls.nfree == ic->ctls.total && ic->batches.nfree == ic->batches.total &&
 		  ic->logins.nfree == ic->logins.total && rig.placed == 0 &&
 		  iscsi_registry_count() == 0 && gw_list_empty(&rig.timers) &&

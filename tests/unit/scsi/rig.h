@@ -35,7 +35,8 @@ static struct {
 	struct gw_core *self;
 	struct gw_list pending; /* be_io.node */
 	struct gw_list timers;
-	bool hold;              /* the backend keeps its I/O */
+	bool hold; /* the backend keeps its I/O */
+	uint8_t attr; /* enum gw_attr of the commands that begin */
 	uint8_t fail[BE_OP_MAX], celsius;
 	unsigned submitted[BE_OP_MAX], chans, dev_closes;
 	uint8_t last_flags;
@@ -473,6 +474,8 @@ struct rig_cmd {
 	uint8_t *buf;
 	unsigned responses;
 	bool refused; /* by scsi_begin() */
+	bool ready;   /* its data is there, but not its turn */
+	unsigned turns;
 };
 
 static unsigned rig_closes;
@@ -492,8 +495,20 @@ rig_close(struct gw_nexus *n, enum gw_why why)
 	rig_closes++;
 }
 
+/* Its turn has come: executes it if all else is there. */
+static void
+rig_turned(struct gw_cmd *cmd)
+{
+	struct rig_cmd *c = gw_container(cmd, struct rig_cmd, cmd);
+
+	BUG(rig.self != cmd->nexus->core || cmd->turn != GW_GO || c->responses);
+	c->turns++;
+	if (c->ready)
+		scsi_exec(cmd);
+}
+
 static const struct gw_xport_ops rig_xport = {
-    .name = "rig", .respond = rig_respond, .close = rig_close};
+    .name = "rig", .respond = rig_respond, .turn = rig_turned, .close = rig_close};
 
 static unsigned rig_closed_count;
 
@@ -549,6 +564,7 @@ rig_begin_raw(struct gw_nexus *n, uint64_t lun, const uint8_t *cdb, unsigned cdb
 
 	c->cmd.nexus = n;
 	c->cmd.lun = lun;
+	c->cmd.attr = rig.attr;
 	c->cmd.edtl = edtl;
 	c->cmd.want_dir = edtl ? dir : GW_DIR_NONE;
 	c->cmd.cdb_len = (uint8_t)cdb_len;
@@ -559,7 +575,7 @@ rig_begin_raw(struct gw_nexus *n, uint64_t lun, const uint8_t *cdb, unsigned cdb
 	return c;
 }
 
-/* Gives the buffer (two pieces, so that borders show) and executes. */
+/* Gives the buffer (two pieces, so that borders show) and executes, now or when its turn has come. */
 RIG_UNUSED static void
 rig_exec(struct rig_cmd *c, const void *out, uint32_t out_size)
 {
@@ -578,6 +594,9 @@ rig_exec(struct rig_cmd *c, const void *out, uint32_t out_size)
 		if (out && c->buf)
 			memcpy(c->buf, out, GW_MIN(c->cmd.out_len, out_size));
 	}
+	c->ready = c->cmd.turn != GW_GO;
+	if (c->ready)
+		return;
 	rig.self = c->cmd.nexus->core;
 	scsi_exec(&c->cmd);
 	rig.self = NULL;

@@ -119,7 +119,7 @@ START_TEST(mode_select_takes_effect)
 	ck_assert_uint_eq(rig_try(s.b, 1, "2a 00 00 00 00 00 00 00 01", GW_DIR_OUT, 512, block), 0);
 	ck_assert_uint_eq(rig.last_flags & BE_FUA, BE_FUA);
 	/* Descriptor sense. */
-	ck_assert_uint_eq(mode_select(s.a, HEADER6 CONTROL("04", "00")), 0);
+	ck_assert_uint_eq(mode_select(s.a, HEADER6 CONTROL("24", "00")), 0);
 	ck_assert_uint_eq(rig_none(s.b, 1, TUR), UA(0x2a01));
 	c = rig_do(s.b, 1, "12 00 01 00 ff", GW_DIR_IN, 255, NULL);
 	ck_assert_uint_eq(c->cmd.sense[0], 0x72);
@@ -129,13 +129,13 @@ START_TEST(mode_select_takes_effect)
 	ck_assert_uint_eq(gw_be16(c->cmd.sense + 13), 2);
 	rig_free(c);
 	/* Software write protection. */
-	ck_assert_uint_eq(mode_select(s.a, HEADER6 CONTROL("04", "08")), 0);
+	ck_assert_uint_eq(mode_select(s.a, HEADER6 CONTROL("24", "08")), 0);
 	ck_assert_uint_eq(rig_try(s.a, 1, "2a 00 00 00 00 00 00 00 01", GW_DIR_OUT, 512, block),
 			  SENSE_SW_PROTECTED);
 	ck_assert_uint_eq(mode_byte(s.a, "1a 08 0a 00 ff", 2), 0x90);
 	/* The same again changes nothing, and nobody is told. */
 	rig_calm(s.b);
-	ck_assert_uint_eq(mode_select(s.a, HEADER6 CONTROL("04", "08")), 0);
+	ck_assert_uint_eq(mode_select(s.a, HEADER6 CONTROL("24", "08")), 0);
 	ck_assert_uint_eq(rig_none(s.b, 1, TUR), 0);
 }
 END_TEST
@@ -143,7 +143,7 @@ END_TEST
 START_TEST(mode_select_refuses_whole)
 {
 	/* The first page is right, the second is not: nothing changes. */
-	ck_assert_uint_eq(mode_select(s.a, HEADER6 CACHING("00") CONTROL("04", "09")),
+	ck_assert_uint_eq(mode_select(s.a, HEADER6 CACHING("00") CONTROL("24", "09")),
 			  SENSE_PARAM_FIELD);
 	ck_assert_uint_eq(mode_byte(s.a, "1a 08 08 00 ff", 6), 0x04);
 	ck_assert_uint_eq(rig_none(s.b, 1, TUR), 0);
