@@ -27,18 +27,31 @@ _lgtadm_ops() {
 	esac
 }
 
+# What --params takes. "luns=" is a word of its own, and so is what follows: bash cuts words at '='.
+_lgtadm_params() {
+	case $(_lgtadm_option --mode -m)/$(_lgtadm_option --op -o) in
+	target/bind | tgt/bind) echo "luns=" ;;
+	target/unbind | tgt/unbind) echo "luns" ;;
+	esac
+}
+
 _lgtadm() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=
 	COMPREPLY=()
 	case $prev in
 	--mode | -m) words="system target logicalunit portal session connection account lld" ;;
 	--op | -o) words=$(_lgtadm_ops) ;;
+		[[ $named == luns ]] && words="all all/ro none"
 	--lld | -L) words="iscsi iser" ;;
 	--bstype | -E) words="rdwr aio uring mem null" ;;
 	--bsoflags | -f) words="sync direct sync:direct" ;;
 	--blocksize | -y) words="512 1024 2048 4096" ;;
 	--device-type | -Y) words="disk" ;;
 	--initiator-address | -I) words="ALL" ;;
+	--params | -P)
+		words=$(_lgtadm_params)
+		[[ $words == *= ]] && compopt -o nospace
+		;;
 	--tid | -t)
 		words=$(lgtadm --mode target --op show 2>/dev/null |
 			sed -n 's/^Target \([0-9]*\):.*/\1/p')

@@ -61,6 +61,7 @@ static const char usage[] =
     "  -m target -o update -t TID -n KEY -v VALUE\n"
     "  -m target -o bind|unbind -t TID -I ALL|ADDRESS[/BITS]\n"
     "  -m target -o bind|unbind -t TID -Q INITIATOR-NAME\n"
+    "  -m target -o bind -t TID -Q INITIATOR-NAME -P luns=OWN=LUN[/ro],...|all[/ro]|none\n"
     "Logical units\n"
     "  -m logicalunit -o new -t TID -l LUN -b PATH [-E BSTYPE] [-f sync:direct]\n"
     "                 [-y BLOCKSIZE] [-S size=BYTES]\n"
@@ -100,7 +101,7 @@ static const struct rule rules[] = {
     {TGT_TARGET, OP(TGT_NEW), "LmotTC", true},
     {TGT_TARGET, OP(TGT_DELETE), "LmotCF", true},
     {TGT_TARGET, OP(TGT_SHOW) | OP(TGT_STAT), "LmotC", true},
-    {TGT_TARGET, OP(TGT_BIND) | OP(TGT_UNBIND), "LmotIQBHC", true},
+    {TGT_TARGET, OP(TGT_BIND) | OP(TGT_UNBIND), "LmotIQBHCP", true},
     {TGT_TARGET, OP(TGT_UPDATE), "LmotnvC", true},
     {TGT_ACCOUNT, OP(TGT_NEW), "LmoupfC", true},
     {TGT_ACCOUNT, OP(TGT_SHOW), "LmoC", true},

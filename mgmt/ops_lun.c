@@ -7,6 +7,7 @@
 #include "gateway/base/str.h"
 #include "mgmt/former.h"
 #include "mgmt/lun_params.h"
+#include "mgmt/maps.h"
 #include "mgmt/names.h"
 #include "mgmt/ops.h"
 
@@ -220,6 +221,24 @@ delete_controller(struct mgmt *m, json_t *target, struct mgmt_change *c)
 	return json_object_set_new(mgmt, "no_controller", json_true());
 }
 
+/* A LUN that takes the number later is another one: no map may show it unasked. */
+static int
+delete_lun(struct mgmt *m, json_t *target, const json_t *lun, struct mgmt_change *c)
+{
+	json_int_t number = mgmt_int(lun, "lun", 0);
+
+	if (mgmt_former_keep(m, c, lun) || mgmt_former_trim(m, c))
+		return -1;
+	if (mgmt_maps_have(target, number)) {
+		json_t *t = mgmt_change_edit(c, &m->model, mgmt_str(target, "key", ""));
+
+		if (!t)
+			return -1;
+		mgmt_maps_trim(t, number);
+	}
+	return mgmt_change_del(c, mgmt_str(lun, "key", ""));
+}
+
 int
 mgmt_lun_delete(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out,
 		struct mgmt_err *err)
@@ -244,8 +263,7 @@ mgmt_lun_delete(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out,
 	if (controller)
 		bad = bad || delete_controller(m, t, &c);
 	else
-		bad = bad || mgmt_former_keep(m, &c, lun) || mgmt_former_trim(m, &c) ||
-		      mgmt_change_del(&c, mgmt_str(lun, "key", ""));
+		bad = bad || delete_lun(m, t, lun, &c);
 	rc = bad ? mgmt_fail(err, TGT_E_NOMEM, "out of memory") : mgmt_apply(m, &c, err);
 	mgmt_change_fini(&c);
 	return rc;

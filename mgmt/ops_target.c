@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "mgmt/former.h"
+#include "mgmt/maps.h"
 #include "mgmt/names.h"
 #include "mgmt/ops.h"
 #include "mgmt/params.h"
@@ -135,6 +136,90 @@ acl_change(json_t *t, const char *member, const char *rule, bool add, struct mgm
 	return 0;
 }
 
+/* iSCSI names have no case: a rule that is spelled otherwise admits the initiator as well. */
+static bool
+has_name(const json_t *t, const char *name)
+{
+	json_t *list = json_object_get(t, "acl_names"), *v;
+	size_t i;
+
+	json_array_foreach (list, i, v) {
+		if (!strcasecmp(json_string_value(v), name))
+			return true;
+	}
+	return false;
+}
+
+/* bind with luns=LIST: the initiator's whole map, and its admission. */
+static int
+bind_map(struct mgmt *m, const struct mgmt_req *r, json_t *t, const char *name,
+	 struct mgmt_err *err)
+{
+	unsigned at = mgmt_req_list(r, MGMT_LUNS);
+	const char *piece[MGMT_ARGS_MAX];
+	json_t *map;
+
+	if (!r->arg[at][strlen(MGMT_LUNS)])
+		return mgmt_fail(err, TGT_E_INVALID, "bind needs the list of a map: luns=LIST");
+	memcpy(piece, r->arg + at, (r->nargs - at) * sizeof(*piece));
+	piece[0] += strlen(MGMT_LUNS "=");
+	map = mgmt_map_parse(name, piece, r->nargs - at, err);
+	if (!map)
+		return -1;
+	if (mgmt_map_check(&m->model, r->h.tid, map, err)) {
+		json_decref(map);
+		return -1;
+	}
+	if (mgmt_map_put(t, map, err))
+		return -1;
+	return has_name(t, name) ? 0 : acl_change(t, "acl_names", name, true, err);
+}
+
+/* unbind with luns: the map goes, the rule stays. */
+static int
+unbind_map(const struct mgmt_req *r, json_t *t, const char *name, struct mgmt_err *err)
+{
+	unsigned at = mgmt_req_list(r, MGMT_LUNS);
+
+	if (at + 1 < r->nargs || strcmp(r->arg[at], MGMT_LUNS) != 0)
+		return mgmt_fail(err, TGT_E_INVALID,
+				 "unbind takes luns without a list: the whole map goes");
+	if (!mgmt_map_drop(t, name))
+		return mgmt_fail(err, TGT_E_NO_BINDING, "the target has no map for %s", name);
+	return 0;
+}
+
+static int
+name_change(struct mgmt *m, const struct mgmt_req *r, json_t *t, const char *name, bool add,
+	    struct mgmt_err *err)
+{
+	if (mgmt_req_list(r, MGMT_LUNS) < r->nargs)
+		return add ? bind_map(m, r, t, name, err) : unbind_map(r, t, name, err);
+	if (acl_change(t, "acl_names", name, add, err))
+		return -1;
+	if (!add)
+		(void)mgmt_map_drop(t, name);
+	return 0;
+}
+
+static int
+check_rules(const struct mgmt_req *r, const char *addr, const char *name, bool add,
+	    struct mgmt_err *err)
+{
+	if (!addr && !name)
+		return mgmt_fail(err, r->h.len > sizeof(r->h) ? TGT_E_INVALID : TGT_E_UNSUPPORTED,
+				 "%s needs an initiator-address or an initiator-name",
+				 tgt_op_name(r->h.op));
+	if (!name && mgmt_req_list(r, MGMT_LUNS) < r->nargs)
+		return mgmt_fail(err, TGT_E_INVALID, "a map is for an initiator-name");
+	if (add && addr && !mgmt_acl_ok(addr))
+		return mgmt_fail(err, TGT_E_INVALID,
+				 "\"%s\" is no address rule: ALL, ADDRESS or ADDRESS/BITS", addr);
+	if (add && name && !mgmt_initiator_ok(name))
+		return mgmt_fail(err, TGT_E_INVALID, "\"%s\" is no initiator name", name);
+	return 0;
+}
+
 static int
 acl_update(struct mgmt *m, const struct mgmt_req *r, bool add, struct mgmt_err *err)
 {
@@ -144,26 +229,18 @@ acl_update(struct mgmt *m, const struct mgmt_req *r, bool add, struct mgmt_err *
 	struct mgmt_change c;
 	int rc = -1;
 
-	if (!t)
+	if (!t || check_rules(r, addr, name, add, err))
 		return -1;
-	if (!addr && !name)
-		return mgmt_fail(err, r->h.len > sizeof(r->h) ? TGT_E_INVALID : TGT_E_UNSUPPORTED,
-				 "%s needs an initiator-address or an initiator-name",
-				 tgt_op_name(r->h.op));
-	if (add && addr && !mgmt_acl_ok(addr))
-		return mgmt_fail(err, TGT_E_INVALID,
-				 "\"%s\" is no address rule: ALL, ADDRESS or ADDRESS/BITS", addr);
-	if (add && name && !mgmt_initiator_ok(name))
-		return mgmt_fail(err, TGT_E_INVALID, "\"%s\" is no initiator name", name);
 	if (mgmt_change_init(&c) ||
 	    !(edit = mgmt_change_edit(&c, &m->model, mgmt_str(t, "key", "")))) {
 		mgmt_change_fini(&c);
 		return mgmt_fail(err, TGT_E_NOMEM, "out of memory");
 	}
-	snprintf(c.what, sizeof(c.what), "target %s tid=%" PRId32 " rule=%s", tgt_op_name(r->h.op),
-		 r->h.tid, addr ? addr : name);
+	snprintf(c.what, sizeof(c.what), "target %s tid=%" PRId32 " rule=%s%s",
+		 tgt_op_name(r->h.op), r->h.tid, addr ? addr : name,
+		 mgmt_req_list(r, MGMT_LUNS) < r->nargs ? " " MGMT_LUNS : "");
 	if ((!addr || !acl_change(edit, "acl", addr, add, err)) &&
-	    (!name || !acl_change(edit, "acl_names", name, add, err)))
+	    (!name || !name_change(m, r, edit, name, add, err)))
 		rc = mgmt_apply(m, &c, err);
 	mgmt_change_fini(&c);
 	return rc;

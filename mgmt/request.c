@@ -11,6 +11,7 @@ struct verb {
 	mgmt_op_fn *fn;
 	bool needs_gateway;
 	const char *args; /* names of the arguments, each behind a space; NULL: fn looks at them */
+	const char *list; /* this one is the last: what follows it is its list, fn looks at it */
 };
 
 #define ACL_ARGS " initiator-address initiator-name"
@@ -23,8 +24,8 @@ static const struct verb verbs[TGT_MODE_MAX][TGT_OP_MAX] = {
     [TGT_TARGET] = {[TGT_NEW] = {mgmt_target_new, true, " targetname"},
 		    [TGT_DELETE] = {mgmt_target_delete, true},
 		    [TGT_SHOW] = {mgmt_target_show, false},
-		    [TGT_BIND] = {mgmt_target_bind, true, ACL_ARGS},
-		    [TGT_UNBIND] = {mgmt_target_unbind, true, ACL_ARGS},
+		    [TGT_BIND] = {mgmt_target_bind, true, ACL_ARGS, MGMT_LUNS},
+		    [TGT_UNBIND] = {mgmt_target_unbind, true, ACL_ARGS, MGMT_LUNS},
 		    [TGT_UPDATE] = {mgmt_target_update, true},
 		    [TGT_STAT] = {mgmt_stat, false}},
     [TGT_LUN] = {[TGT_NEW] = {mgmt_lun_new, true},
@@ -126,6 +127,19 @@ mgmt_req_arg(const struct mgmt_req *r, const char *name)
 	return NULL;
 }
 
+unsigned
+mgmt_req_list(const struct mgmt_req *r, const char *name)
+{
+	size_t n = strlen(name);
+	unsigned i;
+
+	for (i = 0; i < r->nargs; i++) {
+		if (!strncmp(r->arg[i], name, n) && strchr("=", r->arg[i][n]))
+			break;
+	}
+	return i;
+}
+
 bool
 mgmt_req_split(const char *arg, char *name, size_t name_size, const char **value)
 {
@@ -170,7 +184,9 @@ check_driver(const struct mgmt *m, const struct mgmt_req *r, struct mgmt_err *er
 static int
 check_args(const struct verb *v, const struct mgmt_req *r, struct mgmt_err *err)
 {
-	for (unsigned i = 0; v->args && i < r->nargs; i++) {
+	unsigned n = v->list ? mgmt_req_list(r, v->list) : r->nargs;
+
+	for (unsigned i = 0; v->args && i < n; i++) {
 		const char *value, *at;
 		char name[64] = " ";
 

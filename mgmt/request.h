@@ -13,6 +13,7 @@
 #include "mgmt/tgt_wire.h"
 
 #define MGMT_ARGS_MAX 256
+#define MGMT_LUNS     "luns" /* the list of a LUN map */
 
 struct mgmt_req {
 	struct tgt_req h;
@@ -34,6 +35,8 @@ int mgmt_req_parse(const void *buf, size_t size, struct mgmt_req *r, struct mgmt
 
 /* The value of the last argument of that name, NULL if it was not given. */
 const char *mgmt_req_arg(const struct mgmt_req *r, const char *name);
+/* The index in arg of the first "NAME=..." or bare "NAME", whose value is a list; nargs if none. */
+unsigned mgmt_req_list(const struct mgmt_req *r, const char *name);
 /* Cuts "NAME=VALUE" at its first '='. False without one, or without a name that fits. */
 bool mgmt_req_split(const char *arg, char *name, size_t name_size, const char **value);
 /* For `-n NAME -v VALUE`: cuts the payload at its first '='. False without one. */

@@ -9,6 +9,7 @@
 
 #include "gateway/base/log.h"
 #include "mgmt/lun_params.h"
+#include "mgmt/maps.h"
 #include "mgmt/ops.h"
 #include "mgmt/params.h"
 
@@ -215,6 +216,25 @@ show_names(struct mgmt_text *out, const json_t *list)
 		mgmt_text_addf(out, "        %s\n", json_string_value(v));
 }
 
+/*
+ * Not behind the rules, where it would be easiest to find: all that is behind them is a rule to
+ * tgt-admin.
+ */
+static void
+show_maps(struct mgmt_text *out, const json_t *maps)
+{
+	json_t *map;
+	size_t i;
+
+	if (json_array_size(maps))
+		mgmt_text_addf(out, "    LUN maps:\n");
+	json_array_foreach (maps, i, map) {
+		mgmt_text_addf(out, "        %s: ", mgmt_str(map, "name", ""));
+		mgmt_map_print(map, out);
+		mgmt_text_addf(out, "\n");
+	}
+}
+
 static void
 show_one(struct mgmt_text *out, const struct facts *f, const json_t *t)
 {
@@ -240,6 +260,7 @@ show_one(struct mgmt_text *out, const struct facts *f, const json_t *t)
 		show_controller(out, t);
 	json_array_foreach (luns, i, lun)
 		show_lun(out, f, lun);
+	show_maps(out, json_object_get(t, "maps"));
 	mgmt_text_addf(out, "    Account information:\n");
 	show_names(out, json_object_get(t, "in"));
 	if (outgoing)
@@ -280,6 +301,8 @@ target_json(const struct facts *f, const json_t *t)
 	json_object_set_new(o, "driver", json_string(mgmt_target_lld(t)));
 	json_object_set_new(o, "params", mgmt_params_json(t));
 	json_object_set_new(o, "luns", list);
+	if (!json_object_get(o, "maps"))
+		json_object_set_new(o, "maps", json_array());
 	json_object_set_new(o, "sessions", sessions ? json_incref(sessions) : json_array());
 	return o;
 }

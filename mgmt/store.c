@@ -19,10 +19,13 @@
 /*
  * A store has the oldest format that can hold what is in it, so that an earlier program can go on
  * with it as long as possible, and refuses with a sentence when it cannot. 2: portals over iSER.
+ * 3: LUN maps, without which initiators would see what is hidden from them, and states of portal
+ * groups.
  */
 #define FORMAT_FIRST 1
 #define FORMAT_ISER  2
-#define FORMAT_LAST  2
+#define FORMAT_MAPS  3
+#define FORMAT_LAST  3
 
 static const char schema[] =
     "BEGIN IMMEDIATE;"
@@ -275,6 +278,9 @@ write_undo(struct mgmt_store *s, int64_t version, const char *key, const struct 
 static int
 format_of(const json_t *obj)
 {
+	if (json_array_size(json_object_get(obj, "maps")) ||
+	    json_array_size(json_object_get(obj, "alua")))
+		return FORMAT_MAPS;
 	return mgmt_portal_iser(obj) ? FORMAT_ISER : FORMAT_FIRST;
 }
 

@@ -31,6 +31,23 @@ struct gw_conf_system {
 	char disc_out[GW_SECRET_MAX + 1]; /* empty: none */
 };
 
+#define GW_MAPS_MAX	   1024	 /* LUN maps of a target */
+#define GW_MAP_ENTRIES_MAX 16384 /* of all maps of a target */
+
+/* A LUN under the number that an initiator knows it by. */
+struct gw_conf_map_lun {
+	uint64_t own, lun;
+	bool ro;
+};
+
+/* What the initiators of that name see of a target instead of all of it. */
+struct gw_conf_map {
+	char name[GW_NAME_MAX + 1]; /* as in gw_acl */
+	bool all, ro;		    /* all LUNs by their own numbers, writable or not; else: */
+	struct gw_conf_map_lun *lun;
+	uint32_t nlun;
+};
+
 struct gw_conf_target {
 	uint32_t tid;
 	char iqn[GW_NAME_MAX + 1];
@@ -39,6 +56,8 @@ struct gw_conf_target {
 	struct gw_target_params params;
 	struct gw_acl *acl;
 	uint32_t nacl;
+	struct gw_conf_map *map; /* each name once */
+	uint32_t nmap;
 	char **in; /* account names */
 	uint32_t nin;
 	char out[GW_SECRET_MAX + 1];

@@ -54,6 +54,16 @@ struct gw_target_params {
 struct gw_lun {
 	uint64_t lun;
 	struct scsi_lu *lu;
+	bool ro; /* for those that see it here */
+};
+
+/* What initiators of some name see of a target: other numbers, fewer LUNs, read-only ones. */
+struct gw_lunset {
+	char who[GW_NAME_MAX + 1]; /* as in gw_acl */
+	bool all, ro;		   /* lun is the target's own list; all of it read-only */
+	uint32_t nlun;
+	struct gw_lun *lun;	      /* as in gw_target */
+	const struct gw_lun **by_lu; /* unless all: into lun, ascending by the LU's address */
 };
 
 struct gw_target {
@@ -64,6 +74,8 @@ struct gw_target {
 	struct gw_target_params params;
 	uint32_t nlun, nacl, nin;
 	struct gw_lun *lun;		 /* ascending by number; LUN 0 is always there (controller or disk) */
+	uint32_t nmap;
+	struct gw_lunset *map;		 /* for those that do not see lun; exact names first */
 	struct gw_acl *acl;
 	const struct gw_account **in;	 /* incoming CHAP accounts; none: no authentication asked */
 	const struct gw_account *out;	 /* outgoing (mutual CHAP); NULL: none */
@@ -108,6 +120,9 @@ gw_model_of(const struct gw_core *core)
 const struct gw_target *gw_target_by_name(const struct gw_model *m, const char *iqn);
 const struct gw_target *gw_target_by_tid(const struct gw_model *m, uint32_t tid);
 
+/* The map that holds for that initiator, NULL if it sees all of t->lun. */
+const struct gw_lunset *gw_lunset_of(const struct gw_target *t, const char *initiator);
+
 /* True if a rule of the target admits that initiator from that address. */
 bool gw_acl_admits(const struct gw_target *t, const char *initiator, const struct sockaddr *peer);
 /* Parses "ALL", "192.0.2.1", "192.0.2.0/24", "[2001:db8::]/32"; false on anything else. */
@@ -140,7 +155,8 @@ struct gw_nexus {
 	uint64_t id;		/* unique since the process started */
 	struct gw_list node;	/* list of the core's nexuses */
 	struct gw_list cmds;	/* gw_cmd.on_nexus, oldest first */
-	struct scsi_itl *itl;	/* per LUN of target->lun, same order */
+	const struct gw_lunset *set; /* of target; NULL: all of target->lun */
+	struct scsi_itl *itl;	/* per LUN that it sees, ascending by number */
 	uint32_t nitl;
 	bool closing;
 	uint32_t tagged;	/* ORDERED and HEAD OF QUEUE commands, for which others may wait */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/base/str.h"
+#include "gateway/control/conf_maps.h"
 #include "gateway/control/member.h"
 
 enum {
@@ -452,6 +453,7 @@ read_target(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 	    {.name = "params", .kind = MEMBER_READ, .read = read_params},
 	    {.name = "acl", .kind = MEMBER_READ, .read = read_acl},
 	    {.name = "acl_names", .kind = MEMBER_READ, .read = read_acl_names},
+	    {.name = "maps", .kind = MEMBER_READ, .read = gw_conf_maps_read},
 	    {.name = "in", .kind = MEMBER_READ, .read = read_strings_in},
 	    {.name = "out", .kind = MEMBER_STR_NULL, MEMBER_AT(struct gw_conf_target, out)},
 	};
@@ -686,6 +688,7 @@ gw_conf_json_free(struct gw_conf_change *chg)
 {
 	for (uint32_t i = 0; i < chg->ntarget; i++) {
 		free(chg->target[i].acl);
+		gw_conf_maps_free(&chg->target[i]);
 		free_strings(chg->target[i].in, chg->target[i].nin);
 	}
 	for (uint32_t i = 0; i < chg->nlun; i++) {

@@ -69,7 +69,7 @@ struct row {
 	uint16_t tsih, cid;
 	unsigned core;
 	const char *xport; /* constant */
-	char initiator[GW_NAME_MAX + 1], alias[GW_SECRET_MAX + 1], peer[80];
+	char initiator[GW_NAME_MAX + 1], map[GW_NAME_MAX + 1], alias[GW_SECRET_MAX + 1], peer[80];
 	uint8_t isid[6];
 	char params[1024];
 #define X(name) uint64_t name;
@@ -96,6 +96,7 @@ fill_row(struct row *r, const struct gw_core *core, struct gw_nexus *n)
 	r->xport = n->xport->name;
 	memcpy(r->initiator, n->initiator, sizeof(r->initiator));
 	memcpy(r->alias, n->alias, sizeof(r->alias));
+	gw_str_copy(r->map, sizeof(r->map), n->set ? n->set->who : "");
 	memcpy(r->peer, n->peer, sizeof(r->peer));
 	memcpy(r->isid, n->isid, sizeof(r->isid));
 	r->params[0] = '\0';
@@ -161,6 +162,7 @@ row_json(struct row *r)
 	json_object_set_new(o, "alias", peer_string(r->alias));
 	json_object_set_new(o, "addr", peer_string(r->peer));
 	json_object_set_new(o, "isid", json_string(isid));
+	json_object_set_new(o, "map", r->map[0] ? peer_string(r->map) : json_null());
 	json_object_set_new(o, "core", json_integer(r->core));
 	json_object_set_new(o, "xport", json_string(r->xport));
 	json_object_set_new(o, "params", params_json(r->params));

@@ -6,8 +6,8 @@
 #include "gateway/model/model_priv.h"
 
 /* Shell-like match of '*' and '?', in time linear in both for one star and bounded for many. */
-static bool
-glob_match(const char *pat, const char *s)
+bool
+gw_name_matches(const char *pat, const char *s)
 {
 	const char *star = NULL, *resume = NULL;
 
@@ -92,7 +92,7 @@ gw_acl_admits(const struct gw_target *t, const char *initiator, const struct soc
 				return true;
 			break;
 		case GW_ACL_NAME:
-			if (glob_match(acl->name, name))
+			if (gw_name_matches(acl->name, name))
 				return true;
 			break;
 		}

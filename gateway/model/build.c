@@ -29,6 +29,7 @@ build_snap_free(void *snap)
 
 	if (!t)
 		return;
+	m_maps_unbuild(t);
 	free(t->lun);
 	free(t->acl);
 	free(t->in);
@@ -92,6 +93,10 @@ build_snap(const struct conf_state *st, const struct m_target *m)
 	}
 	fill_luns(t, st, m, first, n);
 	fill_conf(t, st, m);
+	if (!m_maps_build(t, m)) {
+		build_snap_free(t);
+		return NULL;
+	}
 	return t;
 }
 

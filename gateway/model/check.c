@@ -68,9 +68,8 @@ check_portal(const struct gw_conf_portal *p, struct gw_conf_err *err)
 		   : 0;
 }
 
-/* What tgt allows in a name, and bytes beyond ASCII (RFC 3722): no controls, spaces or commas. */
-static bool
-name_ok(const char *s, const char *also)
+bool
+check_name(const char *s, const char *also)
 {
 	if (!*s)
 		return false;
@@ -120,16 +119,16 @@ check_target(const struct gw_conf_target *t, struct gw_conf_err *err)
 	snprintf(key, sizeof(key), "target:%" PRIu32, t->tid);
 	if (check_range(err, key, "tid", t->tid, 1, INT32_MAX))
 		return -1;
-	if (!name_ok(t->iqn, ".:-_"))
+	if (!check_name(t->iqn, ".:-_"))
 		return conf_fail(err, TGT_INVALID, key, "%s: \"%s\" is not a target name", key,
 				 t->iqn);
 	for (uint32_t i = 0; i < t->nacl; i++) {
-		if (t->acl[i].kind == GW_ACL_NAME && !name_ok(t->acl[i].name, ".:-_*?"))
+		if (t->acl[i].kind == GW_ACL_NAME && !check_name(t->acl[i].name, ".:-_*?"))
 			return conf_fail(err, TGT_INVALID, key,
 					 "%s: \"%s\" is not an initiator name", key,
 					 t->acl[i].name);
 	}
-	return check_params(&t->params, key, err);
+	return check_maps(t, key, err) || check_params(&t->params, key, err) ? -1 : 0;
 }
 
 /* SPC-4 4.4.1: ASCII fields have graphic characters and spaces only. */

@@ -29,7 +29,7 @@ struct m_portal {
 struct m_target {
 	struct gw_conf_target conf;
 	uint64_t uid;
-	struct scsi_lu *ctl;    /* LUN 0 while no disk is there */
+	struct scsi_lu *ctl;    /* LUN 0 of those that see no disk there */
 	struct gw_target *snap; /* now: what the cores see */
 	uint32_t pos;           /* now: place in the model being built */
 };
@@ -116,6 +116,18 @@ m_xport(enum gw_transport t)
 /* --- lookup.c: a name in lower case; false if it is too long. */
 bool gw_name_normal(char out[GW_NAME_MAX + 1], const char *name);
 
+/* --- acl.c: '*' and '?' as in a shell; both in lower case. */
+bool gw_name_matches(const char *pattern, const char *name);
+
+/* --- maps.c: LUN maps of a target, and what the cores see of them. */
+/* Replaces the maps by a copy of them. False: no memory; what is there may be freed. */
+bool m_maps_copy(struct gw_conf_target *t);
+void m_maps_free(struct gw_conf_target *t);
+bool m_maps_equal(const struct gw_conf_target *a, const struct gw_conf_target *b);
+/* In a snapshot that has all else. False: no memory. */
+bool m_maps_build(struct gw_target *t, const struct m_target *m);
+void m_maps_unbuild(struct gw_target *t);
+
 /* --- objects.c: copies of what a change brings, and their comparison. NULL: no memory. */
 int conf_state_init(struct conf_state *st);
 bool conf_state_copy(struct conf_state *to, const struct conf_state *from, bool contents,
@@ -144,10 +156,13 @@ const char *m_kv(char *const *kv, const char *name);
 
 void m_portal_key(const struct gw_portal *p, char *out, unsigned size);
 
-/* --- check.c: ranges and names of one object. 0 or -1 with err filled. */
+/* --- check.c, check_maps.c: ranges and names of one object. 0 or -1 with err filled. */
+/* What tgt allows in a name, and bytes beyond ASCII (RFC 3722); also: ASCII but letters and digits. */
+bool check_name(const char *s, const char *also);
 int check_account(const struct gw_account *a, struct gw_conf_err *err);
 int check_portal(const struct gw_conf_portal *p, struct gw_conf_err *err);
 int check_target(const struct gw_conf_target *t, struct gw_conf_err *err);
+int check_maps(const struct gw_conf_target *t, const char *key, struct gw_conf_err *err);
 int check_lun(const struct gw_conf_lun *l, struct gw_conf_err *err);
 int check_system(const struct gw_conf_system *s, struct gw_conf_err *err);
 /* Fills err; always -1. */

@@ -220,7 +220,7 @@ m_target_new(const struct gw_conf_target *t)
 	gw_name_normal(m->conf.iqn, t->iqn);
 	m->conf.in = strings_copy(t->in, t->nin);
 	m->conf.acl = calloc(t->nacl ? t->nacl : 1, sizeof(*t->acl));
-	if (!m->conf.in || !m->conf.acl) {
+	if (!m_maps_copy(&m->conf) || !m->conf.in || !m->conf.acl) {
 		m_target_free(m);
 		return NULL;
 	}
@@ -297,6 +297,7 @@ m_target_free(void *t)
 		return;
 	strings_free(m->conf.in, m->conf.nin);
 	free(m->conf.acl);
+	m_maps_free(&m->conf);
 	free(m);
 }
 
@@ -358,7 +359,8 @@ m_target_equal(const struct gw_conf_target *a, const struct gw_conf_target *b)
 {
 	if (a->tid != b->tid || strcmp(a->iqn, b->iqn) != 0 || strcmp(a->alias, b->alias) != 0 ||
 	    a->ready != b->ready || !params_equal(&a->params, &b->params) || a->nacl != b->nacl ||
-	    !strings_equal(a->in, a->nin, b->in, b->nin) || strcmp(a->out, b->out) != 0)
+	    !strings_equal(a->in, a->nin, b->in, b->nin) || strcmp(a->out, b->out) != 0 ||
+	    !m_maps_equal(a, b))
 		return false;
 	for (uint32_t i = 0; i < a->nacl; i++) {
 		if (!acl_equal(&a->acl[i], &b->acl[i]))

@@ -143,7 +143,7 @@ check_state(struct gw_cmd *cmd)
 	if (!check_ready(cmd))
 		return false;
 	if (cmd->op->flags & OP_WRITES) {
-		if (v->conf.readonly)
+		if (v->conf.readonly || cmd->itl->ro)
 			sense = SENSE_WRITE_PROTECTED;
 		else if (v->swp)
 			sense = SENSE_SW_PROTECTED;

@@ -68,6 +68,7 @@ int
 scsi_lu_new(const struct scsi_lu_conf *conf, struct be_dev *dev, struct scsi_lu **out)
 {
 	size_t size = sizeof(struct scsi_lu) + gw_ncores() * sizeof(struct scsi_lu_core);
+	static _Atomic uint64_t last_id;
 	struct scsi_view *v;
 	struct scsi_lu *lu;
 
@@ -78,6 +79,7 @@ scsi_lu_new(const struct scsi_lu_conf *conf, struct be_dev *dev, struct scsi_lu 
 		return -ENOMEM;
 	memset(lu, 0, size);
 	lu->home = gw_core_at((unsigned)((conf->tid * 31 + conf->lun) % gw_ncores()));
+	lu->id = atomic_fetch_add(&last_id, 1) + 1;
 	lu->conf = *conf;
 	lu->dev = dev;
 	lu->size = dev ? be_dev_size(dev) : 0;

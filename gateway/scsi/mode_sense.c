@@ -62,8 +62,8 @@ scsi_exec_mode_sense(struct gw_cmd *cmd)
 		return;
 	}
 	n += header + bd;
-	if (disk)
-		device = 0x10 | (v->conf.readonly || v->swp ? 0x80 : 0); /* DPOFUA, WP */
+	if (disk) /* DPOFUA, WP */
+		device = 0x10 | (v->conf.readonly || cmd->itl->ro || v->swp ? 0x80 : 0);
 	if (lon) {
 		gw_put_be16(b, (uint16_t)(n - 2));
 		b[3] = device;

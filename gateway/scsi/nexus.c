@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What SCSI keeps for an I_T nexus: coming, seeing another set of LUNs, going. */
+/* What SCSI keeps for an I_T nexus: coming and going. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -18,18 +18,6 @@ gw_nexus_list(struct gw_core *core)
 	return &scsi_core_of(core)->nexuses;
 }
 
-static struct scsi_itl *
-new_itls(const struct gw_target *t)
-{
-	struct scsi_itl *itl = calloc(t->nlun + 1, sizeof(*itl));
-
-	for (uint32_t i = 0; itl && i < t->nlun; i++) {
-		itl[i].lu = t->lun[i].lu;
-		itl[i].ua = 1u << UA_POWER_ON;
-	}
-	return itl;
-}
-
 static void leave(struct gw_hook *hook);
 
 int
@@ -38,16 +26,12 @@ scsi_nexus_open(struct gw_nexus *n)
 	static _Atomic uint64_t last_id;
 
 	n->leave = calloc(1, sizeof(*n->leave));
-	n->itl = new_itls(n->target);
-	if (!n->leave || !n->itl) {
+	if (!n->leave || scsi_itls_open(n)) {
 		free(n->leave);
-		free(n->itl);
 		n->leave = NULL;
-		n->itl = NULL;
 		return -ENOMEM;
 	}
 	n->leave->nexus = n;
-	n->nitl = n->target->nlun;
 	n->id = atomic_fetch_add(&last_id, 1) + 1;
 	n->closing = false;
 	n->tmfs = 0;
@@ -56,87 +40,6 @@ scsi_nexus_open(struct gw_nexus *n)
 	gw_hook_init(&n->close_hook, leave);
 	gw_list_add_tail(&scsi_core_of(n->core)->nexuses, &n->node);
 	gw_stat_add(n->core->stats->sessions, 1);
-	return 0;
-}
-
-/* Index of a LUN number in the target's ascending list, nlun if it is not there. */
-static uint32_t
-lun_index(const struct gw_target *t, uint64_t lun)
-{
-	uint32_t lo = 0, hi = t->nlun;
-
-	if (lun < hi && t->lun[lun].lun == lun)
-		return (uint32_t)lun;
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (t->lun[mid].lun < lun)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < t->nlun && t->lun[lo].lun == lun ? lo : t->nlun;
-}
-
-struct scsi_itl *
-scsi_itl_find(const struct gw_nexus *n, uint64_t lun)
-{
-	uint32_t i = lun_index(n->target, lun);
-
-	return i < n->target->nlun ? &n->itl[i] : NULL;
-}
-
-/* Another set of LUNs. */
-
-/* Keeps what was pending for LUNs that stay; true if the list is another one. */
-static bool
-carry_over(const struct gw_nexus *n, const struct gw_target *t, struct scsi_itl *itl)
-{
-	bool differs = n->target->nlun != t->nlun;
-
-	for (uint32_t i = 0; i < t->nlun; i++) {
-		uint32_t was = lun_index(n->target, t->lun[i].lun);
-
-		if (was < n->target->nlun && n->itl[was].lu == itl[i].lu)
-			itl[i].ua = n->itl[was].ua;
-		else
-			differs = true;
-	}
-	return differs;
-}
-
-/* Commands of LUNs that went end with TASK ABORTED, so that the initiator asks anew. */
-static void
-move_commands(struct gw_nexus *n)
-{
-	gw_list_each_safe (cmd, &n->cmds, struct gw_cmd, on_nexus) {
-		struct scsi_itl *itl;
-
-		if (!cmd->lu)
-			continue;
-		itl = scsi_itl_find(n, cmd->lun);
-		cmd->itl = itl && itl->lu == cmd->lu ? itl : NULL;
-		if (!cmd->itl)
-			scsi_cmd_abort(cmd, GW_ABORT_TAS);
-	}
-}
-
-int
-scsi_nexus_retarget(struct gw_nexus *n, const struct gw_target *target)
-{
-	struct scsi_itl *itl = new_itls(target);
-	bool differs;
-
-	if (!itl)
-		return -ENOMEM;
-	differs = carry_over(n, target, itl);
-	for (uint32_t i = 0; differs && i < target->nlun; i++)
-		scsi_ua_raise(&itl[i], 1u << UA_LUNS);
-	free(n->itl);
-	n->itl = itl;
-	n->nitl = target->nlun;
-	n->target = target;
-	move_commands(n);
 	return 0;
 }
 

@@ -29,7 +29,7 @@ selected(uint8_t code)
 static uint64_t
 list_len(const struct gw_cmd *cmd, struct select s)
 {
-	return 8ull * ((s.luns ? cmd->nexus->target->nlun : 0) + s.wlun);
+	return 8ull * ((s.luns ? cmd->nexus->nitl : 0) + s.wlun);
 }
 
 bool
@@ -46,15 +46,15 @@ scsi_report_luns_prep(struct gw_cmd *cmd)
 void
 scsi_exec_report_luns(struct gw_cmd *cmd)
 {
-	const struct gw_target *t = cmd->nexus->target;
+	const struct gw_nexus *n = cmd->nexus;
 	struct select s = selected(cmd->cdb[2]);
 	uint64_t len = list_len(cmd, s), off = 8;
 	uint8_t b[8] = {0};
 
 	gw_put_be32(b, (uint32_t)len);
 	scsi_in_put(cmd, 0, b, 8);
-	for (uint32_t i = 0; s.luns && i < t->nlun && off < cmd->data_len; i++, off += 8) {
-		gw_lun_encode(t->lun[i].lun, b);
+	for (uint32_t i = 0; s.luns && i < n->nitl && off < cmd->data_len; i++, off += 8) {
+		gw_lun_encode(n->itl[i].lun, b);
 		scsi_in_put(cmd, off, b, 8);
 	}
 	if (s.wlun) {

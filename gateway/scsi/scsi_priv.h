@@ -55,6 +55,8 @@ struct scsi_set {
 struct scsi_itl {
 	struct scsi_lu *lu;
 	uint32_t ua; /* pending, 1 << enum scsi_ua */
+	uint16_t lun; /* by what number the nexus knows it */
+	uint8_t ro : 1;       /* for this nexus, whatever it is for others */
 	struct scsi_set set;
 };
 
@@ -170,6 +172,7 @@ struct scsi_lu {
 	uint64_t pool;            /* control thread: as in the view */
 	bool low;                 /* control thread: less of it is left than there should be */
 	bool cannot_count;        /* control thread: and that was said */
+	uint64_t id; /* no other LU has it or had it */
 	struct scsi_change end;   /* home core: scsi_lus_free() */
 	struct scsi_lu_conf conf; /* control thread */
 	struct be_dev *dev;       /* control thread */
@@ -296,6 +299,14 @@ scsi_set_leave(struct gw_cmd *cmd)
 
 /* The itl of that LUN number, NULL if the nexus does not see it. Own core. */
 struct scsi_itl *scsi_itl_find(const struct gw_nexus *n, uint64_t lun);
+/* The first with that number or a higher one. */
+struct scsi_itl *scsi_itl_from(const struct gw_nexus *n, uint64_t lun);
+/* The itl of that LU, whatever its number is for this nexus. */
+struct scsi_itl *scsi_itl_of(const struct gw_nexus *n, const struct scsi_lu *lu);
+/* Own core: what a nexus that begins sees of its target. 0 or -ENOMEM. */
+int scsi_itls_open(struct gw_nexus *n);
+/* Own core: takes back what the nexus, which sees it no more, holds of the LU. 0 or -ENOMEM. */
+int scsi_itl_lost(const struct gw_nexus *n, struct scsi_lu *lu);
 /* Own core. What is not yet executing goes back at once. */
 void scsi_cmd_abort(struct gw_cmd *cmd, enum gw_abort how);
 /* Own core: an aborted command has left the backend. */

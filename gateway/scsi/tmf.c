@@ -10,18 +10,40 @@
 #include "gateway/core/stats.h"
 #include "gateway/scsi/scsi_priv.h"
 
-/* A reset's own memory. Of the target's LUNs, one is reset at a time. */
+/*
+ * A reset's own memory. Of the target's LUNs, one is reset at a time. Where a map shows the nexus
+ * less than all of them the rest is not its to reset: `some`, those of id[].
+ */
 struct scsi_reset {
 	struct scsi_change ch;
 	struct gw_tmf *tmf;
 	struct gw_tour close;
 	uint32_t tid;
+	uint64_t nexus;
+	bool some;
+	uint32_t n;
+	uint64_t id[]; /* scsi_lu.id, ascending */
 };
 
 static bool
 is_target_reset(const struct gw_tmf *tmf)
 {
 	return tmf->fn == GW_TMF_TARGET_WARM_RESET || tmf->fn == GW_TMF_TARGET_COLD_RESET;
+}
+
+static int
+cmp_id(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Any core: whether a TARGET RESET is one of that LU. NULL: of a command that names none. */
+static bool
+is_reached(const struct scsi_reset *r, const struct scsi_lu *lu)
+{
+	return !r->some || (lu && bsearch(&lu->id, r->id, r->n, sizeof(lu->id), cmp_id));
 }
 
 /* Marking. */
@@ -61,7 +83,7 @@ concerns(const struct gw_tmf *tmf, const struct gw_cmd *cmd)
 	case GW_TMF_LU_RESET:
 		return cmd->lu == tmf->lu;
 	default:
-		return cmd->nexus->target->tid == tmf->pass;
+		return cmd->nexus->target->tid == tmf->pass && is_reached(tmf->reset, cmd->lu);
 	}
 }
 
@@ -72,13 +94,12 @@ raise_attentions(const struct gw_tmf *tmf, struct gw_nexus *n, bool cleared)
 
 	if (is_target_reset(tmf)) {
 		for (uint32_t i = 0; n->target->tid == tmf->pass && i < n->nitl; i++)
-			scsi_ua_raise(&n->itl[i], 1u << UA_BUS_RESET);
+			if (is_reached(tmf->reset, n->itl[i].lu))
+				scsi_ua_raise(&n->itl[i], 1u << UA_BUS_RESET);
 		return;
 	}
-	if (n->target->tid != tmf->lu->core[n->core->id].view->conf.tid)
-		return;
-	itl = scsi_itl_find(n, tmf->lun);
-	if (!itl || itl->lu != tmf->lu)
+	itl = scsi_itl_of(n, tmf->lu);
+	if (!itl)
 		return;
 	if (tmf->fn == GW_TMF_LU_RESET)
 		scsi_ua_raise(itl, 1u << UA_LU_RESET);
@@ -179,13 +200,33 @@ pin(struct gw_tmf *tmf, struct scsi_lu *lu)
 	lu->core[tmf->nexus->core->id].pins++;
 }
 
+/* Everybody has a controller: that alone makes nobody concerned. */
+static bool
+shares_disk(const struct scsi_reset *r, const struct gw_nexus *n)
+{
+	for (uint32_t i = 0; i < n->nitl; i++) {
+		const struct scsi_lu *lu = n->itl[i].lu;
+
+		if (is_reached(r, lu) &&
+		    lu->core[n->core->id].view->conf.kind != SCSI_KIND_CONTROLLER)
+			return true;
+	}
+	return false;
+}
+
+static bool
+ends_with(const struct scsi_reset *r, const struct gw_nexus *n)
+{
+	return n->target->tid == r->tid && (!r->some || n->id == r->nexus || shares_disk(r, n));
+}
+
 static void
 close_visit(struct gw_core *on, struct gw_tour *t)
 {
 	struct scsi_reset *r = gw_container(t, struct scsi_reset, close);
 
 	gw_list_each_safe (n, &scsi_core_of(on)->nexuses, struct gw_nexus, node)
-		if (n->target->tid == r->tid && !n->closing)
+		if (!n->closing && ends_with(r, n))
 			n->xport->close(n, GW_WHY_COLD_RESET);
 	gw_tour_next(t);
 }
@@ -269,17 +310,17 @@ reset_lu(struct gw_tmf *tmf)
 static void
 reset_next(struct gw_tmf *tmf)
 {
-	const struct gw_target *t = tmf->nexus->target;
+	const struct scsi_itl *itl = scsi_itl_from(tmf->nexus, tmf->at);
 
-	for (uint32_t i = 0; i < t->nlun; i++) {
-		if (t->lun[i].lun < tmf->at)
-			continue;
-		tmf->at = t->lun[i].lun + 1;
-		pin(tmf, t->lun[i].lu);
-		reset_lu(tmf);
+	while (itl && !is_reached(tmf->reset, itl->lu))
+		itl = scsi_itl_from(tmf->nexus, itl->lun + 1ull);
+	if (!itl) {
+		finish(tmf, GW_TMF_COMPLETE);
 		return;
 	}
-	finish(tmf, GW_TMF_COMPLETE);
+	tmf->at = itl->lun + 1ull;
+	pin(tmf, itl->lu);
+	reset_lu(tmf);
 }
 
 static void
@@ -355,13 +396,25 @@ query_task_set(struct gw_tmf *tmf)
 static bool
 get_reset(struct gw_tmf *tmf)
 {
-	tmf->reset = calloc(1, sizeof(*tmf->reset));
-	if (!tmf->reset) {
+	const struct gw_nexus *n = tmf->nexus;
+	bool some = is_target_reset(tmf) && n->set && !n->set->all;
+	size_t ids = some ? n->nitl : 0;
+	struct scsi_reset *r = calloc(1, sizeof(*r) + ids * sizeof(r->id[0]));
+
+	tmf->reset = r;
+	if (!r) {
 		finish(tmf, GW_TMF_REJECTED);
 		return false;
 	}
-	tmf->reset->tmf = tmf;
-	tmf->reset->tid = tmf->nexus->target->tid;
+	r->tmf = tmf;
+	r->tid = n->target->tid;
+	r->nexus = n->id;
+	r->some = some;
+	while (r->n < ids) {
+		r->id[r->n] = n->itl[r->n].lu->id;
+		r->n++;
+	}
+	qsort(r->id, ids, sizeof(r->id[0]), cmp_id);
 	return true;
 }
 

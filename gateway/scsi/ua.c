@@ -38,15 +38,10 @@ scsi_ua_take(struct scsi_itl *itl)
 void
 scsi_ua_raise_lu(struct gw_core *on, const struct scsi_lu *lu, uint32_t mask, uint64_t but)
 {
-	const struct scsi_lu_conf *conf = &lu->core[on->id].view->conf;
-
 	gw_list_each (n, &scsi_core_of(on)->nexuses, struct gw_nexus, node) {
-		struct scsi_itl *itl;
+		struct scsi_itl *itl = n->id == but ? NULL : scsi_itl_of(n, lu);
 
-		if (n->id == but || n->target->tid != conf->tid)
-			continue;
-		itl = scsi_itl_find(n, conf->lun);
-		if (itl && itl->lu == lu)
+		if (itl)
 			scsi_ua_raise(itl, mask);
 	}
 }

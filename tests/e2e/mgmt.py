@@ -154,6 +154,17 @@ WRONG = (
     ("-m target -o bind -t 1 -I 10.0.0.0/33", 22, "no address rule"),
     ("-m target -o bind -t 1 -I ALL", 22, "already exists"),
     ("-m target -o unbind -t 1 -I 10.1.1.1", 22, "does not exist"),
+    ("-m target -o bind -t 1 -I ALL -P luns=all", 22, "a map is for an initiator-name"),
+    ("-m target -o bind -t 1 -Q iqn.x:m -P luns=", 22, '"" is no mapping: OWN=LUN or OWN=LUN/ro'),
+    ("-m target -o bind -t 1 -Q iqn.x:m -P luns=1", 22, '"1" is no mapping'),
+    ("-m target -o bind -t 1 -Q iqn.x:m -P luns=16384=1", 22, "from 0 to 16383"),
+    ("-m target -o bind -t 1 -Q iqn.x:m -P luns=0=1,0=8", 22, "number 0 is given twice"),
+    ("-m target -o bind -t 1 -Q iqn.x:m -P luns=0=1,2=1", 22, "LUN 1 is mapped twice"),
+    ("-m target -o bind -t 1 -Q iqn.x:m -P luns=0=1,all", 22, "all stands alone"),
+    ("-m target -o bind -t 1 -Q iqn.x:m -P luns=0=77", 22, "has no LUN 77 to map"),
+    ("-m target -o bind -t 1 -Q iqn.x:m -P lun=all", 22, "does not take one of the arguments"),
+    ("-m target -o unbind -t 1 -Q iqn.x:m -P luns", 22, "has no map for iqn.x:m"),
+    ("-m target -o unbind -t 1 -Q iqn.x:abc -P luns=all", 22, "without a list"),
     ("-m target -o show -t 1 extra", 22, "unrecognized option"),
     ("--foo", 22, "unrecognized option"),
     ("-m target -o show -l 1", 22, "option '-l' is not allowed"),
@@ -383,6 +394,62 @@ def _(_lab):
         need(p.returncode == 22 and "can't find the driver: the driver iser is stopped" in p.stderr, p)
         lab.ok("-L", "iser", "-m", "lld", "-o", "start")
 
+
+@case("LUN maps: set, shown, kept, trimmed, taken away; and what tgt's tools make of them")
+def _(_lab):
+    with MgmtLab() as lab:
+        lab.ok("-m", "target", "-o", "new", "-t", 1, "-T", IQN + "a")
+        for lun in (1, 2, 3, 4):
+            lab.ok("-m", "logicalunit", "-o", "new", "-t", 1, "-l", lun, "-b", lab.file(f"d{lun}"))
+        lab.ok("-m", "target", "-o", "bind", "-t", 1, "-I", "192.0.2.0/24")
+        without, wanted = lab.ok("-m", "target", "-o", "show"), lab.state()
+        same(json.loads(lab.ok("-m", "target", "-o", "show", "--json"))["targets"][0]["maps"], [])
+        for name, luns in (("iqn.x:b", "0=1,1=4,5=3/ro"), ("iqn.x:c*", "all/ro"), ("iqn.x:d", "1-3=1-3"),
+                           ("iqn.x:e", "none")):
+            lab.ok("-m", "target", "-o", "bind", "-t", 1, "-Q", name, "-P", "luns=" + luns)
+        maps = [{"name": "iqn.x:b", "luns": [[0, 1, False], [1, 4, False], [5, 3, True]]},
+                {"name": "iqn.x:c*", "all": "ro"},
+                {"name": "iqn.x:d", "luns": [[1, 1, False], [2, 2, False], [3, 3, False]]},
+                {"name": "iqn.x:e", "luns": []}]
+        same(lab.state()["target:1"]["maps"], maps)
+        same(lab.state()["target:1"]["acl_names"], [m["name"] for m in maps])
+        same(json.loads(lab.ok("-m", "target", "-o", "show", "--json"))["targets"][0]["maps"], maps)
+        shown = ("    LUN maps:\n        iqn.x:b: 0=1,1=4,5=3/ro\n        iqn.x:c*: all/ro\n"
+                 "        iqn.x:d: 1-3=1-3\n        iqn.x:e: none\n    Account information:\n")
+        names = "".join(f"        {m['name']}\n" for m in maps)
+        listing = lab.ok("-m", "target", "-o", "show")
+        same(listing, without.replace("    Account information:\n", shown) + names)
+        lab.kill_mgmtd()
+        same(store("PRAGMA user_version", lab), 3)
+        lab.start_mgmtd()
+        same(lab.ok("-m", "target", "-o", "show"), listing)
+        same(lab.state()["target:1"]["maps"], maps)
+        if shutil.which("tgtadm"):
+            same(lab.stock("-m", "target", "-o", "show").stdout, listing)
+            # It has no maps of its own, and changes rules as ever: a rule takes its map along.
+            p = lab.stock("-m", "target", "-o", "bind", "-t", 1, "-Q", "iqn.x:c*")
+            same((p.returncode, p.stderr), (22, "tgtadm: this access control rule already exists\n"))
+            p = lab.stock("-m", "target", "-o", "unbind", "-t", 1, "-Q", "iqn.x:c*")
+            same((p.returncode, p.stderr), (0, ""))
+        else:
+            lab.ok("-m", "target", "-o", "unbind", "-t", 1, "-Q", "iqn.x:c*")
+        del maps[1]
+        same(lab.state()["target:1"]["maps"], maps)
+        if shutil.which("tgt-admin"):
+            dump = lab.stock("--dump", prog="tgt-admin").stdout
+            rules = [line.split()[1] for line in dump.splitlines() if "\tinitiator-" in line]
+            same(rules, ["192.0.2.0/24", *(m["name"] for m in maps)])
+        lab.ok("-m", "logicalunit", "-o", "delete", "-t", 1, "-l", 3)
+        maps[0]["luns"].pop()
+        maps[1]["luns"].pop()
+        same(lab.state()["target:1"]["maps"], maps)
+        lab.ok("-m", "logicalunit", "-o", "new", "-t", 1, "-l", 3, "-b", lab.file("d3"))
+        same(lab.state()["target:1"]["maps"], maps)
+        for m in maps:
+            lab.ok("-m", "target", "-o", "unbind", "-t", 1, "-Q", m["name"], "-P", "luns")
+            lab.ok("-m", "target", "-o", "unbind", "-t", 1, "-Q", m["name"])
+        same(lab.state(), wanted)
+        same(lab.ok("-m", "target", "-o", "show"), without)
 
 
 @case("every parameter arrives at the gateway, and is there after a restart")

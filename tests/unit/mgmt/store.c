@@ -157,6 +157,93 @@ START_TEST(a_newer_store_is_refused)
 }
 END_TEST
 
+static int
+format(void)
+{
+	char path[128];
+	sqlite3_stmt *q;
+	sqlite3 *db;
+	int n;
+
+	snprintf(path, sizeof(path), "%s/config.db", dir);
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &q, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(q), SQLITE_ROW);
+	n = sqlite3_column_int(q, 0);
+	sqlite3_finalize(q);
+	sqlite3_close(db);
+	return n;
+}
+
+/* Takes the reference of the object. */
+static void
+object_change(json_t *obj, bool commit)
+{
+	struct mgmt_store *s;
+	struct mgmt_change c;
+	struct mgmt_model m;
+
+	ck_assert_int_eq(mgmt_store_open(dir, &s, &err), 0);
+	ck_assert_int_eq(mgmt_model_init(&m), 0);
+	ck_assert_int_eq(mgmt_store_load(s, &m, &err), 0);
+	ck_assert_int_eq(mgmt_change_init(&c), 0);
+	mgmt_change_set(&c, obj);
+	ck_assert_int_eq(mgmt_store_begin(s, &c, &m, &err), 0);
+	if (commit)
+		ck_assert_int_eq(mgmt_store_commit(s, &err), 0);
+	mgmt_change_fini(&c);
+	mgmt_model_fini(&m);
+	mgmt_store_close(s); /* without a commit: as in a crash */
+}
+
+static void
+portal_change(const char *key, const char *transport, bool commit)
+{
+	object_change(json_pack("{s:s,s:s*}", "key", key, "transport", transport), commit);
+}
+
+/* An earlier program goes on with a store as long as it can, and then is told that it cannot. */
+START_TEST(the_format_rises_with_what_needs_it)
+{
+	struct mgmt_store *s;
+	struct mgmt_model m;
+
+	portal_change("portal:[::]:3260", NULL, true);
+	ck_assert_int_eq(format(), 1);
+	portal_change("portal:[::]:3260/iser", "iser", false);
+	ck_assert_int_eq(format(), 1);
+	portal_change("portal:[::]:3260/iser", "iser", true);
+	ck_assert_int_eq(format(), 2);
+	portal_change("portal:192.0.2.1:3260", NULL, true);
+	ck_assert_int_eq(format(), 2);
+	object_change(json_pack("{s:s,s:[]}", "key", "target:1", "maps"), true);
+	ck_assert_int_eq(format(), 2);
+	object_change(json_pack("{s:s,s:[{s:s}]}", "key", "target:1", "maps", "name", "iqn.x"),
+		      true);
+	ck_assert_int_eq(format(), 3);
+	portal_change("portal:[::]:3260/iser", "iser", true);
+	ck_assert_int_eq(format(), 3);
+
+	ck_assert_int_eq(mgmt_store_open(dir, &s, &err), 0);
+	ck_assert_int_eq(mgmt_model_init(&m), 0);
+	ck_assert_int_eq(mgmt_store_load(s, &m, &err), 0);
+	ck_assert_uint_eq(json_object_size(m.objects), 4);
+	ck_assert_str_eq(mgmt_str(mgmt_model_get(&m, "portal:[::]:3260/iser"), "transport", ""),
+			 "iser");
+	mgmt_model_fini(&m);
+	mgmt_store_close(s);
+}
+END_TEST
+
+START_TEST(states_of_portal_groups_raise_the_format)
+{
+	object_change(json_pack("{s:s,s:[]}", "key", "target:1", "alua"), true);
+	ck_assert_int_eq(format(), 1);
+	object_change(json_pack("{s:s,s:[{s:i}]}", "key", "target:1", "alua", "tpgt", 2), true);
+	ck_assert_int_eq(format(), 3);
+}
+END_TEST
+
 START_TEST(what_cannot_be_opened_says_why)
 {
 	struct mgmt_store *s;
@@ -215,6 +302,8 @@ main(void)
 	tcase_add_test(tc, the_last_versions_can_be_had_again);
 	tcase_add_test(tc, a_second_daemon_is_refused);
 	tcase_add_test(tc, a_newer_store_is_refused);
+	tcase_add_test(tc, the_format_rises_with_what_needs_it);
+	tcase_add_test(tc, states_of_portal_groups_raise_the_format);
 	tcase_add_test(tc, what_cannot_be_opened_says_why);
 	tcase_add_test(tc, a_description_cut_in_a_character_is_listed);
 	srunner_run_all(r, CK_ENV);

@@ -763,6 +763,16 @@ rig_init(void)
 	BUG(scsi_init());
 }
 
+/* Names only: patterns are the model's. */
+const struct gw_lunset *
+gw_lunset_of(const struct gw_target *t, const char *initiator)
+{
+	for (uint32_t i = 0; i < t->nmap; i++)
+		if (strcmp(t->map[i].who, initiator) == 0)
+			return &t->map[i];
+	return NULL;
+}
+
 RIG_UNUSED static void
 rig_target(struct rig_target *rt)
 {
