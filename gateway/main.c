@@ -19,12 +19,14 @@
 #include "gateway/base/str.h"
 #include "gateway/control/control.h"
 #include "gateway/core/core.h"
+#include "gateway/scsi/pr_store.h"
 #include "iscsi/login.h"
 #include "iscsi/core.h"
 #include "iscsi/tcp_xport.h"
 #include "iser/xport.h"
 
 #define RUN_DIR_DEFAULT "/run/lichgate"
+#define STATE_DIR_DEFAULT "/var/lib/lichgate"
 #define FD_LIMIT        1048576u
 #define BUF_MB_MAX      65536
 #define POLL_US_MAX     10000
@@ -64,7 +66,8 @@ static const char usage[] =
     "      --version      print the version and exit\n"
     "  -h, --help         print this and exit\n"
     "\n"
-    "LGT_RUN_DIR (default /run/lichgate) holds the sockets and the pid file.\n";
+    "LGT_RUN_DIR (default /run/lichgate) holds the sockets and the pid file, LGT_STATE_DIR\n"
+    "(default /var/lib/lichgate) the persistent reservations that outlive a restart.\n";
 
 _Noreturn static void
 die_usage(const char *what, const char *why)
@@ -243,6 +246,27 @@ make_run_dir(void)
 	}
 }
 
+/* It need not be there yet; in the background the working directory is another. */
+static void
+open_pr_store(void)
+{
+	const char *dir = getenv("LGT_STATE_DIR");
+	char here[4096] = "", path[8192];
+	int rc = 0;
+
+	if (!dir || !*dir)
+		dir = STATE_DIR_DEFAULT;
+	if (*dir != '/' && !getcwd(here, sizeof(here)))
+		rc = -errno;
+	snprintf(path, sizeof(path), "%s%s%s", here, *here ? "/" : "", dir);
+	if (!rc)
+		rc = pr_store_init(path);
+	if (!rc)
+		return;
+	gw_err("cannot use the state directory: path=%s error=\"%s\"", dir, strerror(-rc));
+	die();
+}
+
 /* One gateway in a run directory: whoever holds the lock of the pid file owns the sockets. */
 static void
 lock_pid_file(void)
@@ -398,6 +422,7 @@ end_all(void)
 	/* Nothing wakes the cores any more but gw_cores_fini(). */
 	iscsi_fini();
 	scsi_fini();
+	pr_store_fini();
 	gw_cores_fini();
 	if (ftruncate(proc.pid_fd, 0) != 0)
 		gw_debug("the pid file stays");
@@ -420,6 +445,7 @@ main(int argc, char **argv)
 	lock_pid_file();
 	raise_limits();
 	set_signals();
+	open_pr_store();
 	init_all(&o);
 	if (gw_cores_start() != 0) {
 		gw_err("cannot start: the threads cannot be made");

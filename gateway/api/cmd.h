@@ -36,6 +36,7 @@ struct scsi_lu_core;
 struct scsi_itl;
 struct scsi_work;
 struct scsi_reset;
+struct scsi_pr_saved;
 
 enum gw_cmd_state { GW_CMD_FREE, GW_CMD_NEW, GW_CMD_EXEC, GW_CMD_DONE };
 enum gw_dir { GW_DIR_NONE, GW_DIR_IN, GW_DIR_OUT };	/* IN: to the initiator */
@@ -216,10 +217,11 @@ struct gw_tmf {
 	struct gw_msg msg;
 	struct gw_list node;
 	uint32_t pass;
-	uint32_t seq, left; /* the aborted commands that it waits for on the core being visited */
+	uint32_t seq, left; /* what it waits for on the core being visited */
 	uint64_t at;	    /* TARGET RESET: the next LUN to reset */
 	struct scsi_lu *lu;
 	struct scsi_reset *reset;
+	const struct scsi_pr_saved *preempted; /* PREEMPT AND ABORT */
 };
 
 /*

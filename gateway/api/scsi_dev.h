@@ -57,13 +57,18 @@ void scsi_lus_free(struct scsi_lu *const *lus, size_t n);
 void scsi_lu_resize(struct scsi_lu *lu, uint64_t bytes);
 /* Now and then: how full the store of a thin LU is, and who has to know. May block. */
 void scsi_lu_look_at_space(struct scsi_lu *lu);
-/* About once a second: what a sanitize operation needs the control thread for; may block for seconds. */
+/*
+ * About once a second: what a sanitize operation and reservations that could not be read need the
+ * control thread for; may block for seconds.
+ */
 void scsi_lu_tick(struct scsi_lu *lu);
 
 const struct scsi_lu_conf *scsi_lu_conf(const struct scsi_lu *lu);
 struct be_dev *scsi_lu_dev(const struct scsi_lu *lu);
 /* Capacity as the initiators see it, bytes. */
 uint64_t scsi_lu_size(const struct scsi_lu *lu);
+/* Why the LU serves nobody although it has its device, NULL if it does; valid until the next tick. */
+const char *scsi_lu_trouble(const struct scsi_lu *lu);
 bool scsi_lu_prevented(const struct scsi_lu *lu); /* an initiator has set PREVENT MEDIUM REMOVAL */
 
 /*

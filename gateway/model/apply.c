@@ -8,6 +8,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/model/model_priv.h"
+#include "gateway/scsi/pr_store.h"
 
 /* How long a change waits for the sessions that it has ended. */
 #define END_WAIT_MS 3000
@@ -89,6 +90,17 @@ count_degraded(const struct plan_op *op)
 	}
 }
 
+/* A LUN that goes by its NAA now, be it another one, has the reservations that go by it, too. */
+static void
+forget_lun(void *lun)
+{
+	struct m_lun *l = lun;
+
+	if (!gw_index_find(&gw_conf_now.state.naa, l))
+		pr_store_forget(l->conf.scsi.naa);
+	m_lun_free(l);
+}
+
 static void
 open_portals(struct plan *p)
 {
@@ -129,7 +141,8 @@ end_old(struct plan_op *op, struct grave *g)
 	case OP_LUN:
 		if (l && !op->new)
 			grave_put_lu(g, l->lu);
-		grave_put(g, m_lun_free, l);
+		/* At the end of the process nothing is deleted. */
+		grave_put(g, gw_conf_now.ending ? m_lun_free : forget_lun, l);
 		break;
 	}
 }
@@ -238,13 +251,19 @@ gw_conf_generation(void)
 	return gw_conf_now.model->generation;
 }
 
+static const char *
+trouble_of(const struct m_lun *l)
+{
+	return l->trouble[0] ? l->trouble : scsi_lu_trouble(l->lu);
+}
+
 const char *
 gw_conf_lun_trouble(uint32_t tid, uint64_t lun)
 {
 	struct m_lun key = {.conf.tid = tid, .conf.lun = lun};
 	const struct m_lun *l = gw_index_find(&gw_conf_now.state.lun, &key);
 
-	return l && l->trouble[0] ? l->trouble : NULL;
+	return l ? trouble_of(l) : NULL;
 }
 
 void
@@ -273,12 +292,14 @@ gw_conf_each_degraded(void (*fn)(const char *key, const char *reason, void *arg)
 		if (p->trouble[0])
 			fn(key, p->trouble, arg);
 	}
-	for (uint32_t i = 0; gw_conf_now.ndegraded && i < st->lun.n; i++) {
+	for (uint32_t i = 0; i < st->lun.n; i++) {
 		const struct m_lun *l = st->lun.at[i];
+		const char *why = trouble_of(l);
 
+		if (!why)
+			continue;
 		snprintf(key, sizeof(key), "lun:%" PRIu32 "/%" PRIu64, l->conf.tid, l->conf.lun);
-		if (l->trouble[0])
-			fn(key, l->trouble, arg);
+		fn(key, why, arg);
 	}
 }
 
@@ -308,6 +329,7 @@ gw_conf_init(void)
 	struct gw_conf_err err;
 	struct plan p;
 
+	gw_conf_now.ending = false;
 	gw_list_init(&gw_conf_now.graves);
 	gw_list_init(&gw_conf_now.retired);
 	if (conf_state_init(&gw_conf_now.state))
@@ -326,6 +348,7 @@ gw_conf_fini(void)
 	struct gw_conf_change none = {.full = true, .force = true};
 	struct gw_conf_err err;
 
+	gw_conf_now.ending = true;
 	if (gw_conf_apply(&none, &err) != 0)
 		gw_err("the configuration stays until the end: %s", err.text);
 	grave_sweep();

@@ -104,6 +104,7 @@ struct conf {
 	struct gw_list graves;  /* publish.c */
 	struct gw_list retired; /* portals: a connection may still name its own in a log line */
 	uint32_t tick, size_at, epoch;
+	bool ending; /* what goes now is not deleted: gw_conf_fini() */
 };
 extern struct conf gw_conf_now;
 

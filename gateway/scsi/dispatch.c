@@ -82,12 +82,7 @@ check_attr(struct gw_cmd *cmd)
 static bool
 check_reservation(struct gw_cmd *cmd)
 {
-	const struct scsi_view *v;
-
-	if (!cmd->lu || cmd->op->res_class == RES_FREE)
-		return true;
-	v = scsi_view_of(cmd);
-	if (!v->holder || v->holder == cmd->nexus->id)
+	if (!cmd->lu || scsi_res_check(cmd))
 		return true;
 	cmd->status = SAM_RESERVATION_CONFLICT;
 	return false;
@@ -124,11 +119,18 @@ check_bits(struct gw_cmd *cmd)
 	return true;
 }
 
+/* Of reservations that are not known none can be told or changed. */
+static bool
+needs_medium(const struct gw_cmd *cmd, const struct scsi_view *v)
+{
+	return cmd->op->flags & OP_MEDIUM || (v->unfenced && cmd->op->res_class == RES_PR);
+}
+
 static bool
 check_ready(struct gw_cmd *cmd)
 {
-	return !cmd->lu || (cmd->op->flags & OP_MEDIUM ? scsi_check_medium(cmd)
-						       : scsi_check_sanitize(cmd));
+	return !cmd->lu || (needs_medium(cmd, scsi_view_of(cmd)) ? scsi_check_medium(cmd)
+								 : scsi_check_sanitize(cmd));
 }
 
 static bool

@@ -98,6 +98,7 @@ look(struct sight *s, const struct gw_nexus *n, const struct gw_target *t)
 		    .lu = lu,
 		    .lun = (uint16_t)lun[i].lun,
 		    .ua = 1u << UA_POWER_ON,
+		    .pr = scsi_pr_role(lu->core[n->core->id].view->pr, n),
 		    .ro = lun[i].ro || (s->set && s->set->ro),
 		};
 	}
@@ -159,7 +160,7 @@ static bool
 may_hold(const struct gw_cmd *cmd)
 {
 	return cmd->state == GW_CMD_EXEC &&
-	       (cmd->op->opcode == 0x16 || cmd->op->opcode == 0x56 || cmd->op->opcode == 0x1e);
+	       (cmd->op->res_class == RES_RESERVE || cmd->op->res_class == RES_PREVENT);
 }
 
 /* Commands of LUNs that went end with TASK ABORTED, so that the initiator asks anew. */

@@ -92,6 +92,7 @@ scsi_lu_new(const struct scsi_lu_conf *conf, struct be_dev *dev, struct scsi_lu 
 	v->conf = *conf;
 	v->dev = dev;
 	v->pool = lu->pool;
+	scsi_pr_load(lu, v);
 	scsi_view_defaults(v);
 	scsi_view_derive(v, lu->size);
 	lu->view = v;
@@ -213,6 +214,7 @@ int
 scsi_lu_update(struct scsi_lu *lu, const struct scsi_lu_conf *conf)
 {
 	struct scsi_lu_conf next = *conf;
+	bool renamed = memcmp(conf->naa, lu->conf.naa, sizeof(conf->naa)) != 0;
 
 	next.kind = lu->conf.kind;
 	next.tid = lu->conf.tid;
@@ -221,6 +223,8 @@ scsi_lu_update(struct scsi_lu *lu, const struct scsi_lu_conf *conf)
 		return -EINVAL;
 	update(lu, &next, lu->dev, lu->size);
 	lu->conf = next;
+	if (renamed)
+		scsi_pr_rename(lu);
 	return 0;
 }
 
@@ -275,6 +279,13 @@ scsi_lu_swap_dev(struct scsi_lu *lu)
 }
 
 void
+scsi_lu_tick(struct scsi_lu *lu)
+{
+	scsi_pr_tick(lu);
+	scsi_sanitize_tick(lu);
+}
+
+void
 scsi_lu_hold(struct scsi_lu *lu, bool reserved)
 {
 	bool want = reserved || !gw_list_empty(&lu->prevents);
@@ -304,6 +315,15 @@ uint64_t
 scsi_lu_size(const struct scsi_lu *lu)
 {
 	return atomic_load_explicit(&lu->bytes, memory_order_relaxed);
+}
+
+const char *
+scsi_lu_trouble(const struct scsi_lu *lu)
+{
+	if (!lu->unfenced)
+		return NULL;
+	return lu->why_unfenced ? lu->why_unfenced
+				: "its persistent reservations cannot be read";
 }
 
 bool

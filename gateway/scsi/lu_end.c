@@ -184,6 +184,8 @@ scsi_lus_free(struct scsi_lu *const *lus, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (lus[i]->dev)
 			be_dev_close(lus[i]->dev);
+		free((void *)(uintptr_t)lus[i]->view->pr);
+		free(lus[i]->why_unfenced);
 		free(lus[i]);
 	}
 }

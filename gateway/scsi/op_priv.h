@@ -29,12 +29,19 @@ enum {
 	OP_SANITIZE = 1 << 15, /* runs while a sanitize operation or format does or has failed */
 };
 
-/* How a command stands to reservations of others (SPC-4 5.13.1, table of allowed commands). */
+/* How a command stands to reservations of others: res_matrix.c. */
 enum scsi_res {
 	RES_FREE,  /* always allowed */
 	RES_QUERY, /* conflicts with RESERVE only, not with persistent reservations */
 	RES_READ,
 	RES_WRITE,
+	RES_PR, /* PERSISTENT RESERVE IN, OUT: conflict with RESERVE, even the holder's */
+	RES_RESERVE,
+	RES_RELEASE,
+	RES_CLASSES,
+	/* By the CDB one of those above. */
+	RES_PREVENT = RES_CLASSES,
+	RES_START,
 };
 
 struct scsi_op {
@@ -81,6 +88,7 @@ bool scsi_format_prep(struct gw_cmd *cmd);
 bool scsi_report_luns_prep(struct gw_cmd *cmd);
 bool scsi_send_diagnostic_prep(struct gw_cmd *cmd);
 bool scsi_set_timestamp_prep(struct gw_cmd *cmd);
+bool scsi_pr_out_prep(struct gw_cmd *cmd);
 
 void scsi_exec_tur(struct gw_cmd *cmd);
 void scsi_exec_request_sense(struct gw_cmd *cmd);
@@ -113,6 +121,11 @@ void scsi_exec_send_diagnostic(struct gw_cmd *cmd);
 void scsi_exec_report_timestamp(struct gw_cmd *cmd);
 void scsi_exec_set_timestamp(struct gw_cmd *cmd);
 void scsi_exec_prevent(struct gw_cmd *cmd);
+void scsi_exec_pr_read_keys(struct gw_cmd *cmd);
+void scsi_exec_pr_read_reservation(struct gw_cmd *cmd);
+void scsi_exec_pr_capabilities(struct gw_cmd *cmd);
+void scsi_exec_pr_full_status(struct gw_cmd *cmd);
+void scsi_exec_pr_out(struct gw_cmd *cmd);
 void scsi_exec_reserve(struct gw_cmd *cmd);
 void scsi_exec_release(struct gw_cmd *cmd);
 void scsi_exec_rsoc(struct gw_cmd *cmd);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * RESERVE and RELEASE (SPC-2 7.21, 7.18): the whole LU for one nexus. Every core refuses the others
- * by its view; the home core decides who is first.
+ * by its view; the home core decides who is first. Where there are registrations they do nothing,
+ * whoever may send them (SPC-4 5.12.3).
  */
 #include "gateway/scsi/scsi_priv.h"
 
@@ -10,11 +11,11 @@ edit_reserve(struct scsi_change *ch, struct scsi_view *next)
 {
 	struct gw_cmd *cmd = scsi_change_cmd(ch);
 
-	if (next->holder && next->holder != cmd->nexus->id) {
+	if (!scsi_reservation_allows(cmd->nexus, next, RES_RESERVE)) {
 		cmd->status = SAM_RESERVATION_CONFLICT;
 		return false;
 	}
-	if (next->holder)
+	if (next->holder || next->pr)
 		return false;
 	next->holder = cmd->nexus->id;
 	scsi_lu_hold(ch->lu, true);

@@ -64,7 +64,7 @@ look(struct scsi_lu *lu)
 }
 
 void
-scsi_lu_tick(struct scsi_lu *lu)
+scsi_sanitize_tick(struct scsi_lu *lu)
 {
 	uint32_t was = atomic_load_explicit(&lu->dev_sanitize, memory_order_acquire);
 	uint32_t kind = was >> KIND_SHIFT, next;

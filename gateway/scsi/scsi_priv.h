@@ -19,6 +19,8 @@
 #define SCSI_RANGE_STEP \
 	(1ull << 30) /* bytes of one BE_ZERO or BE_UNMAP: an abort waits for one at most */
 
+struct scsi_pr_saved;
+
 /* Unit attentions (SAM-5 5.14): bit n of scsi_itl.ua; the lowest is reported first. */
 
 enum scsi_ua {
@@ -30,6 +32,7 @@ enum scsi_ua {
 	UA_MEDIUM,        /* 28/00: not ready to ready change */
 	UA_RES_PREEMPTED, /* 2A/03 */
 	UA_RES_RELEASED,  /* 2A/04 */
+	UA_REG_PREEMPTED, /* 2A/05 */
 	UA_MODE,          /* 2A/01 */
 	UA_CAPACITY,      /* 2A/09 */
 	UA_TIMESTAMP,     /* 2A/10 */
@@ -37,6 +40,13 @@ enum scsi_ua {
 	UA_INQUIRY,       /* 3F/03 */
 	UA_LUNS,          /* 3F/0E */
 	UA_MAX
+};
+
+/* What an I_T nexus is to a reservation. */
+enum scsi_role {
+	SCSI_STRANGER,
+	SCSI_REGISTRANT,
+	SCSI_HOLDER
 };
 
 struct scsi_view;
@@ -51,11 +61,13 @@ struct scsi_set {
 	bool alone;     /* one of them is ORDERED: it is the only one */
 	struct gw_cmd *first; /* of those that wait, a ring in order of arrival */
 };
+
 /* What a nexus keeps for one LUN. Home: the nexus's core. */
 struct scsi_itl {
 	struct scsi_lu *lu;
 	uint32_t ua; /* pending, 1 << enum scsi_ua */
 	uint16_t lun; /* by what number the nexus knows it */
+	uint8_t pr;  /* enum scsi_role, in persistent reservations as this core knows them */
 	uint8_t ro : 1;       /* for this nexus, whatever it is for others */
 	struct scsi_set set;
 };
@@ -96,10 +108,13 @@ struct scsi_view {
 	struct be_dev *dev;
 	uint64_t nblk;
 	uint64_t holder; /* id of the nexus that holds the SPC-2 reservation, 0: none */
+	const struct scsi_pr_saved *pr; /* pr_priv.h; NULL: nobody is registered */
+	uint32_t pr_generation;
 	uint8_t shift;   /* log2 of the block size */
 	uint8_t medium;  /* enum scsi_medium */
 	uint8_t lbppbe;
 	bool ejected;
+	bool unfenced; /* who was kept out by reservations cannot be known: never online */
 	bool last; /* the LU is about to end */
 	bool swap; /* no device, but all else stays as it was until there is another */
 	bool wce, d_sense, swp; /* current mode parameters */
@@ -137,14 +152,18 @@ struct scsi_lu_core {
  * A change of an LU's view. scsi_change_start() is called on the home core with lu, edit and done
  * set; changes run one at a time. edit() fills *next, a copy of the newest view, and says whether
  * it changed; then the new view goes round all cores, raising `ua` on all nexuses but `but`. done()
- * runs on the home core when every core has it, and owns the change again.
+ * runs on the home core when every core has it, and owns the change again. What has to be durable
+ * before anyone sees it goes to the disk in between: save(), unless NULL, ends in
+ * scsi_change_saved(), which gives the new view up where it failed.
  */
 struct scsi_change {
 	struct scsi_lu *lu;
 	bool (*edit)(struct scsi_change *ch, struct scsi_view *next);
+	void (*save)(struct scsi_change *ch);
 	void (*done)(struct scsi_change *ch);
 	void *arg;
 	uint32_t ua;
+	uint32_t ua_lost, ua_kept; /* for nexuses that were registered, and are not now or still are */
 	uint64_t but;
 	struct gw_list node;
 	struct gw_tour tour;
@@ -177,6 +196,8 @@ struct scsi_lu {
 	struct scsi_lu_conf conf; /* control thread */
 	struct be_dev *dev;       /* control thread */
 	bool swapping;            /* control thread */
+	bool unfenced;            /* control thread: as in the view */
+	char *why_unfenced; /* control thread; NULL also where there was no memory for it */
 	struct scsi_lu_core core[];
 };
 
@@ -212,6 +233,8 @@ scsi_view_of(const struct gw_cmd *cmd)
 }
 
 void scsi_change_start(struct scsi_change *ch);
+/* Home core, not from inside save(). */
+void scsi_change_saved(struct scsi_change *ch, bool ok);
 /* From the control thread: the same, waiting for it. */
 void scsi_change_sync(struct scsi_change *ch);
 /* Works out what follows from conf, dev and the mode parameters: nblk, medium, lbpme ... */
@@ -222,6 +245,30 @@ void scsi_view_defaults(struct scsi_view *v);
 void scsi_lu_hold(struct scsi_lu *lu, bool reserved);
 /* Home core: forgets PREVENT of that nexus, of all with id 0. */
 void scsi_prevent_drop(struct scsi_lu *lu, uint64_t nexus);
+
+/* Reservations (res_matrix.c, pr.c). */
+
+/*
+ * Any core, with a view that it may read: whether the nexus may do on that LU what a command of that
+ * class (enum scsi_res, up to RES_RELEASE) does. For commands that reach other LUs than their own.
+ */
+bool scsi_reservation_allows(const struct gw_nexus *n, const struct scsi_view *v, uint8_t class);
+/* Own core: the same for the command and its LU. */
+bool scsi_res_check(const struct gw_cmd *cmd);
+/* enum scsi_role of the nexus, by names where the reservation is persistent. Any core. */
+uint8_t scsi_role_of(const struct scsi_view *v, const struct gw_nexus *n);
+/* The same where there are persistent reservations only. */
+uint8_t scsi_pr_role(const struct scsi_pr_saved *pr, const struct gw_nexus *n);
+/*
+ * Control thread (pr_load.c). For a new LU: takes what was saved into its first view. If that cannot
+ * be known, nobody is served, and scsi_pr_tick() looks again.
+ */
+void scsi_pr_load(struct scsi_lu *lu, struct scsi_view *v);
+void scsi_pr_tick(struct scsi_lu *lu);
+/* Control thread: the LU has another NAA now, and what is to be kept is kept under that one. */
+void scsi_pr_rename(struct scsi_lu *lu);
+/* A tour has brought that change to this core, and the registrations are others: itl.pr, ua_*. */
+void scsi_pr_shown(struct gw_core *on, const struct scsi_change *ch);
 
 /* The core whose part of the LU it is. */
 static inline struct gw_core *
@@ -311,6 +358,11 @@ int scsi_itl_lost(const struct gw_nexus *n, struct scsi_lu *lu);
 void scsi_cmd_abort(struct gw_cmd *cmd, enum gw_abort how);
 /* Own core: an aborted command has left the backend. */
 void scsi_tmf_cmd_gone(struct scsi_core *sc, const struct gw_cmd *cmd);
+/*
+ * Home core of tmf->lu, for PREEMPT AND ABORT; nexus, lun, lu, task (the command itself), preempted
+ * and done are set. done() runs here when no command of the preempted nexuses can reach the medium.
+ */
+void scsi_tmf_preempt(struct gw_tmf *tmf);
 /* Own core: a nexus that closes goes on if nothing of it is left. */
 void scsi_nexus_left(struct gw_nexus *n);
 
@@ -344,6 +396,9 @@ void scsi_nexus_left(struct gw_nexus *n);
 #define SENSE_UNSANITIZED     SENSE(0x3, 0x3103)
 #define SENSE_FORMATTING      SENSE(0x2, 0x0404)
 #define SENSE_UNFORMATTED     SENSE(0x3, 0x3101)
+#define SENSE_BAD_RELEASE     SENSE(0x5, 0x2604)
+#define SENSE_NO_REGISTRATIONS SENSE(0x5, 0x5504)
+#define SENSE_TARGET_FAILURE  SENSE(0x4, 0x4400)
 #define SENSE_MISCOMPARE      SENSE(0xe, 0x1d00)
 
 /*
@@ -464,6 +519,9 @@ int scsi_works_init(struct scsi_core *sc);
 void scsi_works_fini(struct scsi_core *sc);
 
 /* WRITE ATOMIC and SANITIZE. */
+
+/* Control thread: what the device's own sanitize needs it for. */
+void scsi_sanitize_tick(struct scsi_lu *lu);
 
 /* What the device promises, in blocks. */
 void scsi_atomic_derive(struct scsi_view *v);

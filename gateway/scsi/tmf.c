@@ -8,7 +8,10 @@
 #include <stdlib.h>
 
 #include "gateway/core/stats.h"
-#include "gateway/scsi/scsi_priv.h"
+#include "gateway/scsi/pr_priv.h"
+
+/* What PREEMPT AND ABORT is here, beside enum gw_tmf_fn. */
+#define PREEMPT 0xff
 
 /*
  * A reset's own memory. Of the target's LUNs, one is reset at a time. Where a map shows the nexus
@@ -69,6 +72,17 @@ scsi_cmd_abort(struct gw_cmd *cmd, enum gw_abort how)
 	scsi_nexus_left(n);
 }
 
+/*
+ * Their reservation commands neither reach the medium nor wait: of two that preempt each other none
+ * may wait for the other. They find themselves unregistered when their turn comes.
+ */
+static bool
+is_preempted(const struct gw_tmf *tmf, const struct gw_cmd *cmd)
+{
+	return cmd->lu == tmf->lu && cmd != tmf->task && cmd->op->res_class != RES_PR &&
+	       pr_find(tmf->preempted, cmd->nexus);
+}
+
 /* pass keeps the target's number. */
 static bool
 concerns(const struct gw_tmf *tmf, const struct gw_cmd *cmd)
@@ -82,6 +96,8 @@ concerns(const struct gw_tmf *tmf, const struct gw_cmd *cmd)
 		return cmd->lu == tmf->lu && cmd->nexus == tmf->nexus;
 	case GW_TMF_LU_RESET:
 		return cmd->lu == tmf->lu;
+	case PREEMPT:
+		return is_preempted(tmf, cmd);
 	default:
 		return cmd->nexus->target->tid == tmf->pass && is_reached(tmf->reset, cmd->lu);
 	}
@@ -345,6 +361,8 @@ all_clear(struct gw_tour *t)
 		reset_lu(tmf);
 	else if (is_target_reset(tmf))
 		reset_next(tmf);
+	else if (tmf->fn == PREEMPT)
+		tmf->done(tmf);
 	else
 		finish(tmf, GW_TMF_COMPLETE);
 }
@@ -353,6 +371,14 @@ static void
 marked(struct gw_tour *t)
 {
 	gw_tour_start(t, wait_visit, all_clear);
+}
+
+void
+scsi_tmf_preempt(struct gw_tmf *tmf)
+{
+	tmf->fn = PREEMPT;
+	gw_list_init(&tmf->node);
+	gw_tour_start(&tmf->tour, mark_visit, marked);
 }
 
 /* The functions. */

@@ -12,6 +12,7 @@ static const uint16_t codes[UA_MAX] = {
     [UA_CAPACITY] = 0x2a09,      [UA_INQUIRY] = 0x3f03,      [UA_LUNS] = 0x3f0e,
     [UA_THRESHOLD] = 0x3807,
     [UA_TIMESTAMP] = 0x2a10,
+    [UA_REG_PREEMPTED] = 0x2a05,
 };
 
 /* Of several resets the initiator learns the strongest only: it has to start over anyway. */

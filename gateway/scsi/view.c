@@ -23,7 +23,7 @@ medium_of(const struct scsi_view *v)
 {
 	if (v->conf.kind == SCSI_KIND_CONTROLLER)
 		return MEDIUM_READY;
-	if (!v->conf.online)
+	if (!v->conf.online || v->unfenced)
 		return MEDIUM_OFFLINE;
 	if (!v->dev)
 		return v->conf.gone ? MEDIUM_GONE : MEDIUM_NONE;
@@ -74,12 +74,21 @@ scsi_view_derive(struct scsi_view *v, uint64_t bytes)
 
 static void pump(struct scsi_lu *lu);
 
+/* The view that is not to be read any more takes its registrations along. */
+static void
+drop(const struct scsi_lu *lu, const struct scsi_view *dead)
+{
+	if (dead->pr != lu->view->pr)
+		free((void *)(uintptr_t)dead->pr);
+}
+
 static void
 shown(struct gw_tour *t)
 {
 	struct scsi_change *ch = gw_container(t, struct scsi_change, tour);
 	struct scsi_lu *lu = ch->lu;
 
+	drop(lu, &lu->views[lu->view == &lu->views[0]]);
 	lu->changing = NULL;
 	ch->done(ch);
 	pump(lu);
@@ -89,8 +98,11 @@ static void
 show(struct gw_core *on, struct gw_tour *t)
 {
 	struct scsi_change *ch = gw_container(t, struct scsi_change, tour);
+	const struct scsi_view *was = ch->lu->core[on->id].view;
 
 	ch->lu->core[on->id].view = ch->next;
+	if (was->pr != ch->next->pr)
+		scsi_pr_shown(on, ch);
 	if (ch->ua)
 		scsi_ua_raise_lu(on, ch->lu, ch->ua, ch->but);
 	gw_tour_next(t);
@@ -104,11 +116,33 @@ apply(struct scsi_change *ch)
 	struct scsi_view *next = &lu->views[lu->view == &lu->views[0]];
 
 	*next = *lu->view;
-	if (!ch->edit(ch, next))
-		return false;
-	lu->view = ch->next = next;
-	atomic_store_explicit(&lu->bytes, next->nblk << next->shift, memory_order_relaxed);
-	return true;
+	ch->next = next;
+	return ch->edit(ch, next);
+}
+
+static void
+publish(struct scsi_change *ch)
+{
+	struct scsi_lu *lu = ch->lu;
+
+	lu->view = ch->next;
+	atomic_store_explicit(&lu->bytes, ch->next->nblk << ch->next->shift, memory_order_relaxed);
+	gw_tour_start(&ch->tour, show, shown);
+}
+
+void
+scsi_change_saved(struct scsi_change *ch, bool ok)
+{
+	struct scsi_lu *lu = ch->lu;
+
+	if (ok) {
+		publish(ch);
+		return;
+	}
+	drop(lu, ch->next);
+	lu->changing = NULL;
+	ch->done(ch);
+	pump(lu);
 }
 
 static void
@@ -118,12 +152,15 @@ pump(struct scsi_lu *lu)
 
 	while (!lu->changing && (ch = gw_list_first(&lu->changes, struct scsi_change, node))) {
 		gw_list_del(&ch->node);
-		if (apply(ch)) {
-			lu->changing = ch;
-			gw_tour_start(&ch->tour, show, shown);
-		} else {
+		if (!apply(ch)) {
 			ch->done(ch);
+			continue;
 		}
+		lu->changing = ch;
+		if (ch->save)
+			ch->save(ch);
+		else
+			publish(ch);
 	}
 }
 

@@ -13,6 +13,7 @@
 
 #include "gateway/api/config.h"
 #include "gateway/model/model_priv.h"
+#include "gateway/scsi/pr_store.h"
 #include "tests/unit/core/cores.h"
 
 static unsigned stub_step, stub_fail_at;
@@ -193,6 +194,23 @@ scsi_lus_free(struct scsi_lu *const *lus, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		scsi_lu_free(lus[i]);
+}
+
+static unsigned stub_forgotten, stub_forgotten_last; /* NAAs; the last byte of one */
+
+void
+pr_store_forget(const uint8_t naa[16])
+{
+	stub_forgotten++;
+	stub_forgotten_last = naa[15];
+}
+
+static const char *stub_trouble; /* of all logical units */
+
+const char *
+scsi_lu_trouble(const struct scsi_lu *lu)
+{
+	return stub_trouble;
 }
 
 void

@@ -19,6 +19,7 @@
 #include "gateway/base/bug.h"
 #include "gateway/base/bytes.h"
 #include "gateway/core/timer.h"
+#include "gateway/scsi/pr_store.h"
 #include "gateway/scsi/scsi_priv.h"
 
 #define RIG_CORES  2
@@ -244,6 +245,72 @@ gw_run_sync(struct gw_core *on, void (*fn)(struct gw_core *, void *), void *arg)
 	rig.self = on;
 	fn(on, arg);
 	rig.self = NULL;
+}
+
+/* The store of reservations: what was saved last, whichever LU it is of. */
+
+static struct {
+	struct scsi_pr_saved *saved; /* NULL: nothing */
+	struct pr_save *held;        /* with hold: waits for rig_pr_finish() */
+	bool hold;
+	int error;      /* of the next saves */
+	int load_error; /* of the next loads */
+	unsigned saves, loads;
+} rig_pr;
+
+static void
+rig_pr_answer(struct gw_core *on, struct gw_msg *msg)
+{
+	struct pr_save *s = gw_container(msg, struct pr_save, msg);
+
+	BUG(on != s->core);
+	s->done(s);
+}
+
+static struct scsi_pr_saved *
+rig_pr_copy(const struct scsi_pr_saved *s)
+{
+	size_t size = sizeof(*s) + s->nreg * sizeof(s->reg[0]);
+
+	return memcpy(malloc(size), s, size);
+}
+
+static void
+rig_pr_finish(struct pr_save *s)
+{
+	BUG(!pr_text_ok(s->what));
+	rig_pr.held = NULL;
+	s->error = rig_pr.error;
+	if (!s->error) {
+		free(rig_pr.saved);
+		rig_pr.saved = s->what->aptpl && s->what->nreg ? rig_pr_copy(s->what) : NULL;
+	}
+	s->msg.fn = rig_pr_answer;
+	gw_send(s->core, &s->msg);
+}
+
+void
+pr_store_save(struct pr_save *s)
+{
+	BUG(rig.self != s->core || rig_pr.held);
+	rig_pr.saves++;
+	rig_pr.held = s;
+	if (!rig_pr.hold)
+		rig_pr_finish(s);
+}
+
+int
+pr_store_load(const uint8_t naa[16], struct scsi_pr_saved **out, char *err, unsigned err_size)
+{
+	*out = NULL;
+	rig_pr.loads++;
+	if (rig_pr.load_error) {
+		snprintf(err, err_size, "the store fails");
+		return rig_pr.load_error;
+	}
+	if (rig_pr.saved && memcmp(rig_pr.saved->naa, naa, 16) == 0)
+		*out = rig_pr_copy(rig_pr.saved);
+	return 0;
 }
 
 /* Backend. */
@@ -529,6 +596,7 @@ rig_nexus(unsigned core, const struct gw_target *t)
 	n->tpgt = 1;
 	n->closed = rig_closed;
 	strcpy(n->initiator, "iqn.2026-01.example:host");
+	n->isid[5] = (uint8_t)core;
 	BUG(scsi_nexus_open(n));
 	return n;
 }
@@ -747,14 +815,22 @@ struct rig_target {
 	struct gw_lun lun[3];
 };
 
+/* Portal group 1; tests may add others. */
+static uint16_t rig_groups[GW_GROUPS_MAX];
+static struct gw_model rig_model = {.group = rig_groups};
 RIG_UNUSED static void
 rig_init(void)
 {
 	memset(&rig, 0, sizeof(rig));
+	free(rig_pr.saved);
+	memset(&rig_pr, 0, sizeof(rig_pr));
 	gw_list_init(&rig.pending);
 	gw_list_init(&rig.timers);
+	rig_model.ngroup = 1;
+	rig_groups[0] = 1;
 	for (unsigned i = 0; i < RIG_CORES; i++) {
 		rig.core[i].id = i;
+		rig.core[i].slot[GW_SLOT_MODEL] = &rig_model;
 		rig.core[i].stats = &rig.stats[i];
 		gw_list_init(&rig.core[i].kick);
 		gw_list_init(&rig.core[i].flush);

@@ -26,7 +26,7 @@ START_TEST(attentions_in_order)
 	struct rig_cmd *c;
 
 	for (unsigned i = 0; i < UA_MAX; i++)
-		if (i != UA_RES_PREEMPTED && i != UA_RES_RELEASED)
+		if (i != UA_RES_PREEMPTED && i != UA_RES_RELEASED && i != UA_REG_PREEMPTED)
 			scsi_ua_raise(itl, 1u << i);
 	/* INQUIRY does not see them; REPORT LUNS takes its own. */
 	ck_assert_uint_eq(rig_in(s.a, 1, "12 00 00 00 ff"), 0);
