@@ -27,6 +27,27 @@ _lgtadm_ops() {
 	esac
 }
 
+_lgtadm_keys() {
+	case $(_lgtadm_option --mode -m) in
+	system | sys) echo "State debug login_timeout chap" ;;
+	target | tgt)
+		echo "state alias alua nop_interval nop_count MaxRecvDataSegmentLength
+			MaxXmitDataSegmentLength HeaderDigest DataDigest InitialR2T ImmediateData
+			MaxOutstandingR2T FirstBurstLength MaxBurstLength DefaultTime2Wait
+			DefaultTime2Retain MaxQueueCmd"
+		;;
+	esac
+}
+
+_lgtadm_values() {
+	case $(_lgtadm_option --name -n) in
+	state | State) echo "ready offline" ;;
+	# What bash hands over behind GROUP=.
+	alua) [[ $1 == = ]] && echo "active-optimized active-non-optimized standby unavailable
+		offline default" ;;
+	esac
+}
+
 # What --params takes. "luns=" is a word of its own, and so is what follows: bash cuts words at '='.
 _lgtadm_params() {
 	case $(_lgtadm_option --mode -m)/$(_lgtadm_option --op -o) in
@@ -36,12 +57,22 @@ _lgtadm_params() {
 }
 
 _lgtadm() {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words= named=
 	COMPREPLY=()
+	if [[ $cur == = ]]; then
+		named=$prev prev=$cur cur=
+	elif [[ $prev == = ]]; then
+		named=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
 	case $prev in
 	--mode | -m) words="system target logicalunit portal session connection account lld" ;;
 	--op | -o) words=$(_lgtadm_ops) ;;
+	--name | -n) words=$(_lgtadm_keys) ;;
+	--value | -v) words=$(_lgtadm_values) ;;
+	=)
+		words=$(_lgtadm_values =)
 		[[ $named == luns ]] && words="all all/ro none"
+		;;
 	--lld | -L) words="iscsi iser" ;;
 	--bstype | -E) words="rdwr aio uring mem null" ;;
 	--bsoflags | -f) words="sync direct sync:direct" ;;

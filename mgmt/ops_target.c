@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "mgmt/alua.h"
 #include "mgmt/former.h"
 #include "mgmt/maps.h"
 #include "mgmt/names.h"
@@ -281,6 +282,8 @@ target_key(json_t *t, const char *name, const char *value, struct mgmt_err *err)
 			   ? mgmt_fail(err, TGT_E_INVALID, "the alias is not valid UTF-8")
 			   : 0;
 	}
+	if (!strcasecmp(name, "alua"))
+		return mgmt_alua_set(t, value, err);
 	if (!strncasecmp(name, "Redirect", 8))
 		return mgmt_fail(err, TGT_E_UNSUPPORTED, "logins cannot be redirected");
 	return mgmt_param_set(t, name, value, err);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gateway/base/log.h"
+#include "mgmt/alua.h"
 #include "mgmt/lun_params.h"
 #include "mgmt/maps.h"
 #include "mgmt/ops.h"
@@ -253,6 +254,7 @@ show_one(struct mgmt_text *out, const struct facts *f, const json_t *t)
 			       "        Nop interval: %" JSON_INTEGER_FORMAT
 			       "\n        Nop count: %" JSON_INTEGER_FORMAT "\n",
 			       interval, mgmt_param_int(t, "nop_count"));
+	mgmt_alua_show(t, out);
 	mgmt_text_addf(out, "    I_T nexus information:\n");
 	show_sessions(out, group_of(f->sessions, t));
 	mgmt_text_addf(out, "    LUN information:\n");
@@ -298,6 +300,8 @@ target_json(const struct facts *f, const json_t *t)
 		json_array_append_new(list, lun_json(f, lun));
 	o = mgmt_gateway_form(t);
 	json_object_del(o, "key");
+	if (!json_object_get(o, "alua"))
+		json_object_set_new(o, "alua", json_array());
 	json_object_set_new(o, "driver", json_string(mgmt_target_lld(t)));
 	json_object_set_new(o, "params", mgmt_params_json(t));
 	json_object_set_new(o, "luns", list);

@@ -61,6 +61,8 @@ struct gw_conf_target {
 	char **in; /* account names */
 	uint32_t nin;
 	char out[GW_SECRET_MAX + 1];
+	struct scsi_alua_set alua[GW_GROUPS_MAX]; /* states that the administrator has set */
+	uint32_t nalua;
 };
 
 struct gw_conf_lun {

@@ -26,6 +26,7 @@
 struct scsi_lu;
 struct scsi_itl;
 struct scsi_leave;
+struct scsi_alua;
 
 struct gw_account {
 	char name[GW_SECRET_MAX + 1];
@@ -80,6 +81,7 @@ struct gw_target {
 	const struct gw_account **in;	 /* incoming CHAP accounts; none: no authentication asked */
 	const struct gw_account *out;	 /* outgoing (mutual CHAP); NULL: none */
 	atomic_uint sessions;		 /* informative */
+	struct scsi_alua *alua; /* access states of its port groups; the same in all snapshots */
 	uint64_t uid;	 /* the same in all snapshots of one target; a later target of that tid has another */
 	uint32_t *seen;	 /* publish.c: the last tour that met a nexus with this snapshot */
 };
@@ -158,6 +160,7 @@ struct gw_nexus {
 	const struct gw_lunset *set; /* of target; NULL: all of target->lun */
 	struct scsi_itl *itl;	/* per LUN that it sees, ascending by number */
 	uint32_t nitl;
+	uint8_t access; /* enum scsi_access of its port group */
 	bool closing;
 	uint32_t tagged;	/* ORDERED and HEAD OF QUEUE commands, for which others may wait */
 	struct gw_list turns;	/* gw_cmd.on_set: those whose turn has come, with turn_hook */

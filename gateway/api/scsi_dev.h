@@ -84,6 +84,32 @@ struct scsi_lu_stats {
 /* Any thread: the LU's counters summed over all cores. */
 void scsi_lu_stats(const struct scsi_lu *lu, struct scsi_lu_stats *out);
 
+/* How a target port group gives access to the LUs of a target (SPC-4 5.15.2.4); numbers of 6.37. */
+enum scsi_access {
+	SCSI_ACCESS_OPTIMIZED,
+	SCSI_ACCESS_NON_OPTIMIZED,
+	SCSI_ACCESS_STANDBY,
+	SCSI_ACCESS_UNAVAILABLE,
+	SCSI_ACCESS_OFFLINE = 0x0e,
+};
+
+/* What the administrator wants of the group with that tag, which need not have a portal. */
+struct scsi_alua_set {
+	uint16_t tpgt;
+	uint8_t state; /* enum scsi_access */
+	bool preferred;
+};
+
+/* A target's states: all groups active/optimized, none preferred. NULL: no memory. */
+struct scsi_alua *scsi_alua_new(void);
+void scsi_alua_free(void *alua);
+/*
+ * The administrator's wishes, on all cores: these groups (at most GW_GROUPS_MAX, each once) and no
+ * others. Initiators cannot change them; a group that is not named any more is active/optimized and
+ * theirs to change. 2A/06 for every nexus of the target if one is another than before.
+ */
+void scsi_alua_set(struct scsi_alua *a, const struct scsi_alua_set *set, unsigned n);
+
 /* Once at start, after gw_cores_init(): per-core state. 0 or -ENOMEM. */
 int scsi_init(void);
 void scsi_fini(void);

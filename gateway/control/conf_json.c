@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/base/str.h"
+#include "gateway/control/conf_alua.h"
 #include "gateway/control/conf_maps.h"
 #include "gateway/control/member.h"
 
@@ -456,6 +457,7 @@ read_target(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 	    {.name = "maps", .kind = MEMBER_READ, .read = gw_conf_maps_read},
 	    {.name = "in", .kind = MEMBER_READ, .read = read_strings_in},
 	    {.name = "out", .kind = MEMBER_STR_NULL, MEMBER_AT(struct gw_conf_target, out)},
+	    {.name = "alua", .kind = MEMBER_READ, .read = gw_conf_alua_read},
 	};
 	struct gw_conf_target *t = &chg->target[chg->ntarget++];
 	char key[32];

@@ -76,6 +76,15 @@ change_lun(struct plan_op *op)
 }
 
 static void
+change_target(const struct plan_op *op)
+{
+	const struct m_target *t = op->new, *old = op->old;
+
+	if (!m_alua_equal(&t->conf, &old->conf))
+		scsi_alua_set(t->alua, t->conf.alua, t->conf.nalua);
+}
+
+static void
 count_degraded(const struct plan_op *op)
 {
 	const struct m_lun *lo = op->old, *ln = op->new;
@@ -134,6 +143,7 @@ end_old(struct plan_op *op, struct grave *g)
 	case OP_TARGET:
 		if (t && !op->new) {
 			grave_put_lu(g, t->ctl);
+			grave_put(g, scsi_alua_free, t->alua);
 			g->snap[g->nsnap++] = t->snap;
 		}
 		grave_put(g, m_target_free, t);
@@ -173,6 +183,8 @@ carry_out(struct plan *p, struct gw_model *m, struct grave *g)
 
 		if (op->kind == OP_LUN && op->old && op->new)
 			change_lun(op);
+		if (op->kind == OP_TARGET && op->old && op->new)
+			change_target(op);
 		count_degraded(op);
 		end_old(op, g);
 	}

@@ -59,6 +59,7 @@ fill_conf(struct gw_target *t, const struct conf_state *st, const struct m_targe
 
 	t->tid = c->tid;
 	t->uid = m->uid;
+	t->alua = m->alua;
 	t->ready = c->ready;
 	memcpy(t->iqn, c->iqn, sizeof(t->iqn));
 	memcpy(t->alias, c->alias, sizeof(t->alias));

@@ -111,6 +111,31 @@ check_params(const struct gw_target_params *p, const char *key, struct gw_conf_e
 	return 0;
 }
 
+static int
+check_alua(const struct gw_conf_target *t, const char *key, struct gw_conf_err *err)
+{
+	if (check_range(err, key, "number of portal groups with a state", t->nalua, 0,
+			GW_GROUPS_MAX))
+		return -1;
+	for (uint32_t i = 0; i < t->nalua; i++) {
+		const struct scsi_alua_set *s = &t->alua[i];
+
+		if (check_range(err, key, "tpgt", s->tpgt, 1, 65535))
+			return -1;
+		if (s->state > SCSI_ACCESS_UNAVAILABLE && s->state != SCSI_ACCESS_OFFLINE)
+			return conf_fail(err, TGT_INVALID, key,
+					 "%s: portal group %u has a state that is none", key,
+					 s->tpgt);
+		for (uint32_t k = 0; k < i; k++) {
+			if (t->alua[k].tpgt == s->tpgt)
+				return conf_fail(err, TGT_INVALID, key,
+						 "%s: portal group %u has two states", key,
+						 s->tpgt);
+		}
+	}
+	return 0;
+}
+
 int
 check_target(const struct gw_conf_target *t, struct gw_conf_err *err)
 {
@@ -128,7 +153,10 @@ check_target(const struct gw_conf_target *t, struct gw_conf_err *err)
 					 "%s: \"%s\" is not an initiator name", key,
 					 t->acl[i].name);
 	}
-	return check_maps(t, key, err) || check_params(&t->params, key, err) ? -1 : 0;
+	return check_maps(t, key, err) || check_params(&t->params, key, err) ||
+		       check_alua(t, key, err)
+		   ? -1
+		   : 0;
 }
 
 /* SPC-4 4.4.1: ASCII fields have graphic characters and spaces only. */

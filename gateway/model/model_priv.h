@@ -30,6 +30,7 @@ struct m_target {
 	struct gw_conf_target conf;
 	uint64_t uid;
 	struct scsi_lu *ctl;    /* LUN 0 of those that see no disk there */
+	struct scsi_alua *alua; /* of all versions of it, as ctl */
 	struct gw_target *snap; /* now: what the cores see */
 	uint32_t pos;           /* now: place in the model being built */
 };
@@ -148,6 +149,7 @@ void m_system_free(void *s);
 
 bool m_portal_equal(const struct m_portal *a, const struct m_portal *b);
 bool m_target_equal(const struct gw_conf_target *a, const struct gw_conf_target *b);
+bool m_alua_equal(const struct gw_conf_target *a, const struct gw_conf_target *b);
 bool m_lun_equal(const struct gw_conf_lun *a, const struct gw_conf_lun *b);
 bool m_lun_scsi_equal(const struct scsi_lu_conf *a, const struct scsi_lu_conf *b);
 /* The same backing store with the same options; but_size: leaving out size=. */

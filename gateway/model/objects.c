@@ -355,12 +355,26 @@ acl_equal(const struct gw_acl *a, const struct gw_acl *b)
 }
 
 bool
+m_alua_equal(const struct gw_conf_target *a, const struct gw_conf_target *b)
+{
+	if (a->nalua != b->nalua)
+		return false;
+	for (uint32_t i = 0; i < a->nalua; i++) {
+		const struct scsi_alua_set *x = &a->alua[i], *y = &b->alua[i];
+
+		if (x->tpgt != y->tpgt || x->state != y->state || x->preferred != y->preferred)
+			return false;
+	}
+	return true;
+}
+
+bool
 m_target_equal(const struct gw_conf_target *a, const struct gw_conf_target *b)
 {
 	if (a->tid != b->tid || strcmp(a->iqn, b->iqn) != 0 || strcmp(a->alias, b->alias) != 0 ||
 	    a->ready != b->ready || !params_equal(&a->params, &b->params) || a->nacl != b->nacl ||
 	    !strings_equal(a->in, a->nin, b->in, b->nin) || strcmp(a->out, b->out) != 0 ||
-	    !m_maps_equal(a, b))
+	    !m_maps_equal(a, b) || !m_alua_equal(a, b))
 		return false;
 	for (uint32_t i = 0; i < a->nacl; i++) {
 		if (!acl_equal(&a->acl[i], &b->acl[i]))

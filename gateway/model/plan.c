@@ -197,6 +197,7 @@ set_target(struct plan *p, const struct gw_conf_target *c)
 	if (old) {
 		new->uid = old->uid;
 		new->ctl = old->ctl;
+		new->alua = old->alua;
 		new->snap = old->snap;
 	} else {
 		new->uid = ++gw_conf_now.uids;

@@ -427,10 +427,15 @@ new_controller(struct plan *p, struct plan_op *op)
 	char key[CONF_KEY_MAX];
 
 	controller_conf(t, &c);
-	if (scsi_lu_new(&c, NULL, &t->ctl) == 0) {
+	t->alua = scsi_alua_new();
+	if (t->alua && scsi_lu_new(&c, NULL, &t->ctl) == 0) {
 		op->staged = true;
+		/* The first session finds them as they are wanted. */
+		if (t->conf.nalua)
+			scsi_alua_set(t->alua, t->conf.alua, t->conf.nalua);
 		return 0;
 	}
+	scsi_alua_free(t->alua);
 	snprintf(key, sizeof(key), "target:%" PRIu32, t->conf.tid);
 	return conf_fail(p->err, TGT_UNKNOWN, key, "%s: its controller cannot be made", key);
 }
@@ -460,6 +465,13 @@ stage_all(struct plan *p)
 }
 
 static void
+target_unstage(struct m_target *t)
+{
+	scsi_lu_free(t->ctl);
+	scsi_alua_free(t->alua);
+}
+
+static void
 undo_op(struct plan_op *op)
 {
 	if (op->kind == OP_PORTAL && op->staged) {
@@ -468,7 +480,7 @@ undo_op(struct plan_op *op)
 		new->p.xport->unlisten(&new->p);
 	}
 	if (op->kind == OP_TARGET && op->staged)
-		scsi_lu_free(((struct m_target *)op->new)->ctl);
+		target_unstage(op->new);
 	if (op->kind != OP_LUN)
 		return;
 	if (op->staged)

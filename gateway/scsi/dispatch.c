@@ -80,6 +80,14 @@ check_attr(struct gw_cmd *cmd)
 }
 
 static bool
+check_access(struct gw_cmd *cmd)
+{
+	if (GW_UNLIKELY(cmd->nexus->access >= SCSI_ACCESS_STANDBY) && cmd->lu)
+		return scsi_alua_check(cmd);
+	return true;
+}
+
+static bool
 check_reservation(struct gw_cmd *cmd)
 {
 	if (!cmd->lu || scsi_res_check(cmd))
@@ -161,7 +169,7 @@ check_all(struct gw_cmd *cmd)
 {
 	if (GW_UNLIKELY(scsi_set_holds(cmd)))
 		return check_bits(cmd) && check_ready(cmd);
-	return check_reservation(cmd) && check_bits(cmd) && check_state(cmd);
+	return check_access(cmd) && check_reservation(cmd) && check_bits(cmd) && check_state(cmd);
 }
 
 static bool
@@ -304,7 +312,7 @@ still_valid(struct gw_cmd *cmd)
 			scsi_check(cmd, SENSE_LBA_RANGE);
 		return false;
 	}
-	return check_reservation(cmd) && check_state(cmd);
+	return check_access(cmd) && check_reservation(cmd) && check_state(cmd);
 }
 
 void

@@ -35,6 +35,7 @@ scsi_nexus_open(struct gw_nexus *n)
 	n->id = atomic_fetch_add(&last_id, 1) + 1;
 	n->closing = false;
 	n->tmfs = 0;
+	scsi_alua_open(n);
 	scsi_sets_open(n);
 	gw_list_init(&n->cmds);
 	gw_hook_init(&n->close_hook, leave);

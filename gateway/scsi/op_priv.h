@@ -86,6 +86,7 @@ bool scsi_write_atomic_prep(struct gw_cmd *cmd);
 bool scsi_sanitize_prep(struct gw_cmd *cmd);
 bool scsi_format_prep(struct gw_cmd *cmd);
 bool scsi_report_luns_prep(struct gw_cmd *cmd);
+bool scsi_set_port_groups_prep(struct gw_cmd *cmd);
 bool scsi_send_diagnostic_prep(struct gw_cmd *cmd);
 bool scsi_set_timestamp_prep(struct gw_cmd *cmd);
 bool scsi_pr_out_prep(struct gw_cmd *cmd);
@@ -128,6 +129,8 @@ void scsi_exec_pr_full_status(struct gw_cmd *cmd);
 void scsi_exec_pr_out(struct gw_cmd *cmd);
 void scsi_exec_reserve(struct gw_cmd *cmd);
 void scsi_exec_release(struct gw_cmd *cmd);
+void scsi_exec_report_port_groups(struct gw_cmd *cmd);
+void scsi_exec_set_port_groups(struct gw_cmd *cmd);
 void scsi_exec_rsoc(struct gw_cmd *cmd);
 void scsi_exec_rstmf(struct gw_cmd *cmd);
 

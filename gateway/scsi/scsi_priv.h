@@ -34,6 +34,7 @@ enum scsi_ua {
 	UA_RES_RELEASED,  /* 2A/04 */
 	UA_REG_PREEMPTED, /* 2A/05 */
 	UA_MODE,          /* 2A/01 */
+	UA_ACCESS,        /* 2A/06 */
 	UA_CAPACITY,      /* 2A/09 */
 	UA_TIMESTAMP,     /* 2A/10 */
 	UA_THRESHOLD,     /* 38/07 */
@@ -381,6 +382,9 @@ void scsi_nexus_left(struct gw_nexus *n);
 #define SENSE_PREVENTED       SENSE(0x5, 0x5302)
 #define SENSE_MESSAGE         SENSE(0x5, 0x4900)
 #define SENSE_CIU_FIELD       SENSE(0x5, 0x0e03)
+#define SENSE_STANDBY         SENSE(0x2, 0x040b)
+#define SENSE_UNAVAILABLE     SENSE(0x2, 0x040c)
+#define SENSE_OFFLINE         SENSE(0x2, 0x0412)
 #define SENSE_NO_MEDIUM       SENSE(0x2, 0x3a00)
 #define SENSE_TRAY_OPEN       SENSE(0x2, 0x3a02)
 #define SENSE_NOT_READY       SENSE(0x2, 0x0400)
@@ -542,6 +546,21 @@ uint32_t scsi_lbp_sets(const struct scsi_view *v, uint64_t bytes);
 uint32_t scsi_lbp_threshold(const struct scsi_view *v);
 /* Control thread: the LU is new, or has another device: finds out lu->pool. May block. */
 void scsi_space_begin(struct scsi_lu *lu);
+
+/* Asymmetric logical unit access (alua.c). */
+
+#define SCSI_PORTS_MAX       (GW_GROUPS_MAX + 1)
+#define SCSI_PORT_GROUPS_MAX 512 /* bytes of REPORT TARGET PORT GROUPS */
+
+/*
+ * The target ports of the nexus's target, ascending; its own is there even if its portal is not.
+ * The number is the portal group tag, the relative target port and the target port group. How many.
+ */
+unsigned scsi_ports(const struct gw_nexus *n, uint16_t tag[SCSI_PORTS_MAX]);
+/* Own core: the state of a nexus that begins. */
+void scsi_alua_open(struct gw_nexus *n);
+/* A command on a path in standby or worse: false, with sense, if it does not run there. */
+bool scsi_alua_check(struct gw_cmd *cmd);
 
 /* VPD and INQUIRY. */
 

@@ -6,13 +6,12 @@
 #define RESETS (1u << UA_POWER_ON | 1u << UA_BUS_RESET | 1u << UA_LU_RESET | 1u << UA_NEXUS_LOSS)
 
 static const uint16_t codes[UA_MAX] = {
-    [UA_POWER_ON] = 0x2900,      [UA_BUS_RESET] = 0x2902,    [UA_LU_RESET] = 0x2903,
-    [UA_NEXUS_LOSS] = 0x2907,    [UA_CLEARED] = 0x2f00,      [UA_MEDIUM] = 0x2800,
-    [UA_RES_PREEMPTED] = 0x2a03, [UA_RES_RELEASED] = 0x2a04, [UA_MODE] = 0x2a01,
-    [UA_CAPACITY] = 0x2a09,      [UA_INQUIRY] = 0x3f03,      [UA_LUNS] = 0x3f0e,
-    [UA_THRESHOLD] = 0x3807,
-    [UA_TIMESTAMP] = 0x2a10,
-    [UA_REG_PREEMPTED] = 0x2a05,
+    [UA_POWER_ON] = 0x2900,      [UA_BUS_RESET] = 0x2902,     [UA_LU_RESET] = 0x2903,
+    [UA_NEXUS_LOSS] = 0x2907,    [UA_CLEARED] = 0x2f00,       [UA_MEDIUM] = 0x2800,
+    [UA_RES_PREEMPTED] = 0x2a03, [UA_RES_RELEASED] = 0x2a04,  [UA_MODE] = 0x2a01,
+    [UA_ACCESS] = 0x2a06,        [UA_REG_PREEMPTED] = 0x2a05, [UA_CAPACITY] = 0x2a09,
+    [UA_TIMESTAMP] = 0x2a10,     [UA_THRESHOLD] = 0x3807,     [UA_INQUIRY] = 0x3f03,
+    [UA_LUNS] = 0x3f0e,
 };
 
 /* Of several resets the initiator learns the strongest only: it has to start over anyway. */

@@ -8,6 +8,8 @@ dir=$1
 packages=linux-image-amd64,systemd-sysv,udev,open-iscsi,fio,iproute2,kmod,sg3-utils,e2fsprogs,procps,python3
 # Soft RoCE, and an initiator of its own that speaks iSER.
 packages=$packages,rdma-core,ibverbs-utils,ibverbs-providers,libiscsi-bin
+# Two paths to one disk; nftables cuts one of them.
+packages=$packages,multipath-tools,nftables
 # shellcheck disable=SC1091
 suite=${2:-$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")}
 key=$(cat "$0" /etc/os-release | sha256sum | cut -c1-16)

@@ -17,7 +17,7 @@
 #include "tests/unit/core/cores.h"
 
 static unsigned stub_step, stub_fail_at;
-static unsigned stub_devs, stub_lus, stub_listeners, stub_resized, stub_updated;
+static unsigned stub_devs, stub_lus, stub_aluas, stub_listeners, stub_resized, stub_updated;
 static char stub_ports[80][40]; /* "host:port" that listen, over iSER "iser host:port" */
 static bool stub_accepting[80];
 static bool stub_no_rdma;       /* no device: nothing listens over iSER */
@@ -149,6 +149,36 @@ scsi_lu_new(const struct scsi_lu_conf *conf, struct be_dev *dev, struct scsi_lu 
 	(*lu)->size = dev ? dev->size : 0;
 	stub_lus++;
 	return 0;
+}
+
+struct scsi_alua {
+	struct scsi_alua_set set[GW_GROUPS_MAX];
+	unsigned n, calls;
+};
+
+struct scsi_alua *
+scsi_alua_new(void)
+{
+	if (stub_fails())
+		return NULL;
+	stub_aluas++;
+	return calloc(1, sizeof(struct scsi_alua));
+}
+
+void
+scsi_alua_free(void *alua)
+{
+	stub_aluas -= alua != NULL;
+	free(alua);
+}
+
+/* Keeps what it was told last. */
+void
+scsi_alua_set(struct scsi_alua *a, const struct scsi_alua_set *set, unsigned n)
+{
+	memcpy(a->set, set, n * sizeof(*set));
+	a->n = n;
+	a->calls++;
 }
 
 void
@@ -402,6 +432,7 @@ stub_stop(void)
 	gw_conf_fini();
 	ck_assert_uint_eq(stub_devs, 0);
 	ck_assert_uint_eq(stub_lus, 0);
+	ck_assert_uint_eq(stub_aluas, 0);
 	ck_assert_uint_eq(stub_listeners, 0);
 	gw_cores_fini();
 	stub_step = stub_fail_at = 0;

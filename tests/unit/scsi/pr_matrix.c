@@ -99,7 +99,7 @@ setup(void)
 	rig_init();
 	lun.lun = 1;
 	BUG(scsi_lu_new(&conf, rig_dev_new(SIZE, true), &lun.lu));
-	t = (struct gw_target){.tid = 1, .iqn = RIG_IQN, .lun = &lun, .nlun = 1};
+	t = (struct gw_target){.tid = 1, .iqn = RIG_IQN, .alua = rig_alua, .lun = &lun, .nlun = 1};
 	for (unsigned i = 0; i < 3; i++)
 		who[i] = pr_nexus(i > 0, &t, names[i], 1);
 }

@@ -818,6 +818,8 @@ struct rig_target {
 /* Portal group 1; tests may add others. */
 static uint16_t rig_groups[GW_GROUPS_MAX];
 static struct gw_model rig_model = {.group = rig_groups};
+static struct scsi_alua *rig_alua;
+
 RIG_UNUSED static void
 rig_init(void)
 {
@@ -828,6 +830,8 @@ rig_init(void)
 	gw_list_init(&rig.timers);
 	rig_model.ngroup = 1;
 	rig_groups[0] = 1;
+	scsi_alua_free(rig_alua);
+	rig_alua = scsi_alua_new();
 	for (unsigned i = 0; i < RIG_CORES; i++) {
 		rig.core[i].id = i;
 		rig.core[i].slot[GW_SLOT_MODEL] = &rig_model;
@@ -857,6 +861,7 @@ rig_target(struct rig_target *rt)
 	memset(rt, 0, sizeof(*rt));
 	rt->t.tid = 1;
 	strcpy(rt->t.iqn, RIG_IQN);
+	rt->t.alua = rig_alua;
 	rt->t.lun = rt->lun;
 	rt->t.nlun = 3;
 	conf.kind = SCSI_KIND_CONTROLLER;
