@@ -405,8 +405,10 @@ void scsi_nexus_left(struct gw_nexus *n);
 #define SENSE_TARGET_FAILURE  SENSE(0x4, 0x4400)
 #define SENSE_MISCOMPARE      SENSE(0xe, 0x1d00)
 
+#define SCSI_SENSE_MAX 32 /* bytes of the longest that is ever built */
+
 /*
- * Writes sense data of either format to buf (at least 32 bytes); bytes written. progress: of
+ * Writes sense data of either format to buf (SCSI_SENSE_MAX bytes); bytes written. progress: of
  * 65536, or negative.
  */
 uint8_t scsi_sense_build(uint8_t *buf, bool descriptor, uint32_t sense, int progress);
@@ -564,7 +566,7 @@ bool scsi_alua_check(struct gw_cmd *cmd);
 
 /* VPD and INQUIRY. */
 
-#define SCSI_INQUIRY_MAX 1024
+#define SCSI_INQUIRY_MAX 9216 /* VPD 88: all ports of a target with a long name */
 
 /* Fills page (SCSI_INQUIRY_MAX zeroed bytes); its length, 0 if the page does not exist. */
 unsigned scsi_vpd_page(const struct gw_cmd *cmd, uint8_t code, uint8_t *page);

@@ -56,25 +56,77 @@ enum {
 	ASSOC_TARGET
 };
 
+#define PORT_NAME_MAX (GW_NAME_MAX + 16)
+
+/* The name of an iSCSI target port is "name,t,0xTPGT" (SAM-5 A.2). */
+static void
+port_name(const struct gw_cmd *cmd, uint16_t tag, char port[PORT_NAME_MAX])
+{
+	snprintf(port, PORT_NAME_MAX, "%s,t,0x%04x", cmd->nexus->target->iqn, tag);
+}
+
 static unsigned
 fill_ids(const struct gw_cmd *cmd, uint8_t *start)
 {
 	const struct scsi_lu_conf *conf = &scsi_view_of(cmd)->conf;
 	const struct gw_target *t = cmd->nexus->target;
 	size_t n = strnlen(conf->scsi_id, sizeof(conf->scsi_id));
-	char port[GW_NAME_MAX + 16];
+	char port[PORT_NAME_MAX];
 	uint8_t *b = start, *d;
 
 	memcpy(designator(&b, 1, ASSOC_LU, 3, 16), conf->naa, 16);
 	d = designator(&b, 2, ASSOC_LU, 1, 8 + n);
 	gw_str_pad(d, 8, conf->vendor);
 	memcpy(d + 8, conf->scsi_id, n);
-	/* The name of an iSCSI target port is "name,t,0xTPGT" (SAM-5 A.2). */
-	snprintf(port, sizeof(port), "%s,t,0x%04x", t->iqn, cmd->nexus->tpgt);
+	port_name(cmd, cmd->nexus->tpgt, port);
 	name_string(&b, ASSOC_PORT, port);
 	gw_put_be16(designator(&b, 1, ASSOC_PORT, 4, 4) + 2, cmd->nexus->tpgt);
 	gw_put_be16(designator(&b, 1, ASSOC_PORT, 5, 4) + 2, cmd->nexus->tpgt);
 	name_string(&b, ASSOC_TARGET, t->iqn);
+	return (unsigned)(b - start);
+}
+
+/* Extended INQUIRY data, SPC-4 7.8.7. Offsets count from byte 4 of the page. */
+static unsigned
+fill_extended(const struct gw_cmd *cmd, uint8_t *b)
+{
+	const struct scsi_view *v = scsi_view_of(cmd);
+
+	b[1] = 0x04 | 0x02 | 0x01;                       /* HEADSUP, ORDSUP, SIMPSUP */
+	b[2] = v->dev && v->dev->volatile_cache ? 1 : 0; /* V_SUP */
+	b[9] = SCSI_SENSE_MAX;
+	return 0x3c;
+}
+
+/* Mode page policy, SPC-4 7.8.9: all of them are shared by all initiators. */
+static unsigned
+fill_policy(const struct gw_cmd *cmd, uint8_t *b)
+{
+	b[0] = 0x3f;
+	b[1] = 0xff;
+	return 4;
+}
+
+/* SCSI ports, SPC-4 7.8.14. */
+static unsigned
+fill_ports(const struct gw_cmd *cmd, uint8_t *start)
+{
+	uint16_t tag[SCSI_PORTS_MAX];
+	unsigned n = scsi_ports(cmd->nexus, tag);
+	char port[PORT_NAME_MAX];
+	uint8_t *b = start;
+
+	_Static_assert(4 + SCSI_PORTS_MAX * (12 + 4 + PORT_NAME_MAX) <= SCSI_INQUIRY_MAX,
+		       "the page has room for all ports");
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t *d = b + 12;
+
+		gw_put_be16(b + 2, tag[i]);
+		port_name(cmd, tag[i], port);
+		name_string(&d, ASSOC_PORT, port);
+		gw_put_be16(b + 10, (uint16_t)(d - b - 12));
+		b = d;
+	}
 	return (unsigned)(b - start);
 }
 
@@ -136,6 +188,9 @@ static const struct vpd pages[] = {
     {0x00, false, fill_supported},
     {0x80, false, fill_serial},
     {0x83, false, fill_ids},
+    {0x86, false, fill_extended},
+    {0x87, false, fill_policy},
+    {0x88, false, fill_ports},
     {0xb0, true, fill_limits},
     {0xb1, true, fill_characteristics},
     {0xb2, true, fill_provisioning},

@@ -11,6 +11,8 @@ from tap import Skip, case, need, run
 SIZE = 64 << 20
 # LUN number → what it is
 LUNS = {1: "file", 2: "mem", 3: "null"}
+# VPD pages; libiscsi 1.19 gives up on others.
+KNOWN_PAGES = {"00", "80", "83", "b0", "b1", "b2"}
 
 
 def setup(lab):
@@ -33,15 +35,15 @@ def _(lab):
         need(re.search(rf"Lun:{lun}\s+Type:DIRECT_ACCESS", out), out)
 
 
-@case("iscsi-inq: standard data and each VPD page that it names")
+@case("iscsi-inq: standard data and each VPD page that it can read")
 def _(lab):
     for lun, kind in luns().items():
         out = lab.run("iscsi-inq", lab.url(1, lun)).stdout
         need("Peripheral Device Type:DIRECT_ACCESS" in out, out)
         pages = lab.run("iscsi-inq", "-e", "1", "-c", "0", lab.url(1, lun)).stdout
         codes = re.findall(r"Page:0x([0-9a-fA-F]{2})", pages)
-        need(codes, f"{kind}: no VPD pages in {pages}")
-        for page in codes:
+        need(KNOWN_PAGES <= set(codes), f"{kind}: not all VPD pages in {pages}")
+        for page in KNOWN_PAGES:
             lab.run("iscsi-inq", "-e", "1", "-c", str(int(page, 16)), lab.url(1, lun))
 
 
