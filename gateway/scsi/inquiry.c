@@ -26,7 +26,7 @@ standard(const struct gw_cmd *cmd, uint8_t *b)
 	b[2] = 0x06; /* SPC-4 */
 	b[3] = 0x12; /* HISUP, response data format 2 */
 	b[4] = STANDARD_LEN - 5;
-	b[5] = b[0] == 0x00 ? 0x30 : 0; /* TPGS: implicitly and by command */
+	b[5] = b[0] == 0x00 ? 0x38 : 0; /* TPGS: implicitly and by command; 3PC */
 	b[6] = 0x10;                    /* MULTIP */
 	b[7] = 0x02; /* CMDQUE */
 	gw_str_pad(b + 8, 8, conf ? conf->vendor : "LICHGATE");

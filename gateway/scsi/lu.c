@@ -20,7 +20,7 @@ scsi_init(void)
 		gw_list_init(&sc->held);
 		gw_list_init(&sc->tmf_waits);
 		sc->core->slot[GW_SLOT_SCSI] = sc;
-		if (scsi_works_init(sc))
+		if (scsi_works_init(sc) || scsi_copy_init(sc))
 			return -ENOMEM;
 	}
 	return 0;
@@ -34,6 +34,7 @@ scsi_fini(void)
 
 		if (!core->slot[GW_SLOT_SCSI])
 			continue;
+		scsi_copy_fini(scsi_core_of(core));
 		scsi_works_fini(scsi_core_of(core));
 		free(core->slot[GW_SLOT_SCSI]);
 		core->slot[GW_SLOT_SCSI] = NULL;

@@ -215,10 +215,11 @@ struct scsi_core {
 	struct gw_list
 	    held; /* LUs of this home with a reservation or prevention (scsi_lu.on_held) */
 	struct gw_list tmf_waits; /* gw_tmf.node: wait for aborted commands of this core */
-	uint32_t abort_seq;
+	uint32_t abort_seq; /* counts what they may wait for: aborts, and pieces of copies */
 	struct gw_list works;      /* free struct scsi_work */
 	struct gw_list work_waits; /* gw_cmd.io.node: commands that wait for one */
 	struct gw_hook work_hook;
+	struct scsi_copy_core *copy;
 };
 
 static inline struct scsi_core *
@@ -425,6 +426,13 @@ bool scsi_check_cdb(struct gw_cmd *cmd, unsigned byte, int bit);
 bool scsi_check_param(struct gw_cmd *cmd, unsigned byte, int bit);
 /* The same for a byte of which the bits of `wrong`, one at least, ought to be zero. */
 bool scsi_check_param_bits(struct gw_cmd *cmd, unsigned byte, uint8_t wrong);
+/* A segment descriptor of EXTENDED COPY is at fault, in that byte of it. */
+void scsi_check_segment(struct gw_cmd *cmd, uint32_t sense, uint16_t segment, unsigned byte);
+/*
+ * The command has the status (and sense) of an LU that it copied from or, by_dst, to: it goes into
+ * the copy manager's own sense data.
+ */
+void scsi_check_copied(struct gw_cmd *cmd, uint32_t sense, uint16_t segment, bool by_dst);
 /* The answer for an error of the backend; st is not BE_OK. */
 void scsi_check_be(struct gw_cmd *cmd, uint8_t be_op, uint8_t st, uint64_t lba);
 /* The status of an LU that is not ready; true if it is. Does not complete the command. */
@@ -549,6 +557,10 @@ uint32_t scsi_lbp_threshold(const struct scsi_view *v);
 /* Control thread: the LU is new, or has another device: finds out lu->pool. May block. */
 void scsi_space_begin(struct scsi_lu *lu);
 
+/* The copy manager: the rest is in copy_priv.h. */
+struct scsi_copy_core;
+int scsi_copy_init(struct scsi_core *sc);
+void scsi_copy_fini(struct scsi_core *sc);
 /* Asymmetric logical unit access (alua.c). */
 
 #define SCSI_PORTS_MAX       (GW_GROUPS_MAX + 1)

@@ -10,12 +10,34 @@ struct sense {
 	bool has_info;
 	uint64_t info;
 	uint8_t specific[3]; /* sense key specific: field pointer, progress; [0] == 0: none */
+	bool has_segment;    /* of an EXTENDED COPY ... */
+	uint16_t segment;
+	const struct gw_cmd *from; /* ... whose status is of one of its CSCDs, NULL: it is not */
+	bool by_dst;
 };
+
+#define FIXED_LEN 18
+
+/* SPC-4 5.16.7.3: COMMAND-SPECIFIC INFORMATION says where the CSCD's status and sense begin. */
+static uint8_t
+fixed_segment(uint8_t *b, const struct sense *s)
+{
+	const struct gw_cmd *from = s->from;
+
+	gw_put_be16(b + 10, s->segment);
+	if (!from)
+		return FIXED_LEN;
+	b[s->by_dst ? 9 : 8] = FIXED_LEN;
+	b[7] = (uint8_t)(10 + 1 + from->sense_len);
+	b[FIXED_LEN] = from->status;
+	memcpy(b + FIXED_LEN + 1, from->sense, from->sense_len);
+	return (uint8_t)(FIXED_LEN + 1 + from->sense_len);
+}
 
 static uint8_t
 build_fixed(uint8_t *b, const struct sense *s)
 {
-	memset(b, 0, 18);
+	memset(b, 0, FIXED_LEN);
 	b[0] = 0x70;
 	b[2] = (uint8_t)(s->code >> 16);
 	if (s->has_info && s->info <= UINT32_MAX) {
@@ -25,7 +47,27 @@ build_fixed(uint8_t *b, const struct sense *s)
 	b[7] = 10;
 	gw_put_be16(b + 12, (uint16_t)s->code);
 	memcpy(b + 15, s->specific, 3);
-	return 18;
+	return s->has_segment ? fixed_segment(b, s) : FIXED_LEN;
+}
+
+/* Command-specific information, and forwarded sense data (SPC-4 4.5.2.3, 4.5.2.8). */
+static uint8_t *
+descriptor_segment(uint8_t *d, const struct sense *s)
+{
+	const struct gw_cmd *from = s->from;
+
+	d[0] = 1;
+	d[1] = 10;
+	gw_put_be16(d + 6, s->segment);
+	d += 12;
+	if (!from)
+		return d;
+	d[0] = 0x0c;
+	d[1] = (uint8_t)(2 + from->sense_len);
+	d[2] = s->by_dst ? 2 : 1;
+	d[3] = from->status;
+	memcpy(d + 4, from->sense, from->sense_len);
+	return d + 4 + from->sense_len;
 }
 
 static uint8_t
@@ -49,6 +91,8 @@ build_descriptor(uint8_t *b, const struct sense *s)
 		memcpy(d + 4, s->specific, 3);
 		d += 8;
 	}
+	if (s->has_segment)
+		d = descriptor_segment(d, s);
 	b[7] = (uint8_t)(d - b - 8);
 	return (uint8_t)(d - b);
 }
@@ -135,6 +179,29 @@ bool
 scsi_check_param_bits(struct gw_cmd *cmd, unsigned byte, uint8_t wrong)
 {
 	return scsi_check_param(cmd, byte, 31 - __builtin_clz(wrong));
+}
+
+/* SD: the pointer counts from the segment descriptor's first byte (SPC-4 4.5.2.4.5). */
+void
+scsi_check_segment(struct gw_cmd *cmd, uint32_t sense, uint16_t segment, unsigned byte)
+{
+	struct sense s = {.code = sense, .has_segment = true, .segment = segment};
+
+	s.specific[0] = 0x80 | 0x20;
+	gw_put_be16(s.specific + 1, (uint16_t)byte);
+	check(cmd, &s);
+}
+
+void
+scsi_check_copied(struct gw_cmd *cmd, uint32_t sense, uint16_t segment, bool by_dst)
+{
+	const struct gw_cmd from = *cmd;
+
+	check(cmd, &(struct sense){.code = sense,
+				   .has_segment = true,
+				   .segment = segment,
+				   .from = &from,
+				   .by_dst = by_dst});
 }
 
 void

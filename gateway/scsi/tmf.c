@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "gateway/core/stats.h"
+#include "gateway/scsi/copy_priv.h"
 #include "gateway/scsi/pr_priv.h"
 
 /* What PREEMPT AND ABORT is here, beside enum gw_tmf_fn. */
@@ -162,6 +163,23 @@ core_is_clear(struct gw_tmf *tmf)
 		gw_tour_next(&tmf->tour);
 }
 
+/*
+ * A copy that was sent to another LU goes on when this one is reset, and finds the reservation when
+ * this one is taken from it; but what it was writing here just then belongs to the time before.
+ */
+static bool
+concerns_write(const struct gw_tmf *tmf, const struct scsi_copy *c)
+{
+	const struct scsi_lu *lu = c->writes ? c->side[COPY_DST].luc->lu : NULL;
+
+	if (lu && is_target_reset(tmf))
+		return tmf->reset->some && is_reached(tmf->reset, lu);
+	if (!lu || lu != tmf->lu)
+		return false;
+	return tmf->fn == GW_TMF_LU_RESET ||
+	       (tmf->fn == PREEMPT && pr_find(tmf->preempted, c->cmd->nexus));
+}
+
 /* Waits for those aborted up to now; what later functions abort is their business. */
 static void
 wait_on(struct scsi_core *sc, struct gw_tmf *tmf)
@@ -171,21 +189,53 @@ wait_on(struct scsi_core *sc, struct gw_tmf *tmf)
 	gw_list_each (n, &sc->nexuses, struct gw_nexus, node)
 		gw_list_each (cmd, &n->cmds, struct gw_cmd, on_nexus)
 			tmf->left += cmd->aborted && concerns(tmf, cmd);
+	gw_list_each (c, &sc->copy->active, struct scsi_copy, active)
+		tmf->left += concerns_write(tmf, c);
 	if (tmf->left)
 		gw_list_add_tail(&sc->tmf_waits, &tmf->node);
 	else
 		core_is_clear(tmf);
 }
 
+static bool
+is_waited_for(const struct gw_tmf *tmf, uint32_t seq)
+{
+	return (int32_t)(seq - tmf->seq) <= 0;
+}
+
+static void
+one_less(struct gw_tmf *tmf)
+{
+	if (--tmf->left)
+		return;
+	gw_list_del(&tmf->node);
+	core_is_clear(tmf);
+}
+
 void
 scsi_tmf_cmd_gone(struct scsi_core *sc, const struct gw_cmd *cmd)
 {
-	gw_list_each_safe (tmf, &sc->tmf_waits, struct gw_tmf, node) {
-		if ((int32_t)(cmd->abort_seq - tmf->seq) > 0 || !concerns(tmf, cmd) || --tmf->left)
-			continue;
-		gw_list_del(&tmf->node);
-		core_is_clear(tmf);
-	}
+	gw_list_each_safe (tmf, &sc->tmf_waits, struct gw_tmf, node)
+		if (is_waited_for(tmf, cmd->abort_seq) && concerns(tmf, cmd))
+			one_less(tmf);
+}
+
+void
+scsi_copy_writes(struct scsi_copy *c)
+{
+	c->writes = true;
+	c->write_seq = ++scsi_core_of(c->cmd->nexus->core)->abort_seq;
+}
+
+void
+scsi_copy_wrote(struct scsi_copy *c)
+{
+	struct scsi_core *sc = scsi_core_of(c->cmd->nexus->core);
+
+	gw_list_each_safe (tmf, &sc->tmf_waits, struct gw_tmf, node)
+		if (is_waited_for(tmf, c->write_seq) && concerns_write(tmf, c))
+			one_less(tmf);
+	c->writes = false;
 }
 
 static void

@@ -928,6 +928,18 @@ bench_close(struct bench *b)
 	scsi_fini();
 }
 
+/* Copies find LUs by name: the two of the bench have different ones, which end in 1 and 2. */
+RIG_UNUSED static void
+bench_name_lus(struct bench *b)
+{
+	for (unsigned i = 1; i < 3; i++) {
+		struct scsi_lu_conf conf = *scsi_lu_conf(b->rt.lun[i].lu);
+
+		conf.naa[15] = (uint8_t)i;
+		BUG(scsi_lu_update(b->rt.lun[i].lu, &conf));
+	}
+}
+
 /* A program of tests. */
 
 RIG_UNUSED static int
