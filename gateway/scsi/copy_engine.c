@@ -201,6 +201,7 @@ submit(struct scsi_copy *c, unsigned which, uint64_t n, void (*done)(struct be_i
 	if (!check_side(c, which, off, n))
 		return false;
 	if (which == COPY_DST) {
+		scsi_tokens_written(s->luc, off, n);
 		scsi_copy_writes(c);
 	}
 	c->iov = (struct iovec){c->buf->mem, n};
@@ -256,7 +257,7 @@ read_done(struct be_io *io)
 {
 	struct scsi_copy *c = gw_container(io, struct scsi_copy, io);
 
-	if (!went_well(c, COPY_SRC) ||
+	if (!went_well(c, COPY_SRC) || (c->valid && !c->valid(c)) ||
 	    !submit(c, COPY_DST, io->len, write_done))
 		end(c, false);
 }

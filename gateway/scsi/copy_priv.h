@@ -8,11 +8,13 @@
 #define GW_SCSI_COPY_PRIV_H
 
 #include "gateway/scsi/scsi_priv.h"
+#include "gateway/scsi/token_priv.h"
 
 #define COPY_PIECE   (512u << 10) /* bytes of one read, and of the write after it */
 #define COPY_JOBS    64           /* copies under way on a core */
 #define COPY_BUFS    8            /* of which so many move a piece at one time */
 #define COPY_RESULTS 64           /* ended copies that a core remembers */
+#define ODX_RESULTS  32           /* the same of those with tokens */
 
 /* What one EXTENDED COPY(LID1) may ask for; RECEIVE COPY OPERATING PARAMETERS announces it. */
 #define XCOPY_HEADER   16
@@ -94,6 +96,11 @@ struct scsi_copy {
 	struct xcopy_list list;
 	struct scsi_lu_core *cscd[XCOPY_CSCDS];
 	unsigned seg, seg_at;
+	/* WRITE USING TOKEN: its list, the LU of the token, NULL for zeroes; what is read counts
+	 * only if valid() says so afterwards. */
+	struct odx_list odx;
+	struct scsi_lu_core *held;
+	bool (*valid)(struct scsi_copy *c);
 };
 
 /* Bytes from the first one on; of a range that is copied from its end they count when all are done.
@@ -115,6 +122,18 @@ struct copy_result {
 	uint32_t bytes;
 };
 
+/* For RECEIVE ROD TOKEN INFORMATION. */
+struct odx_result {
+	uint64_t nexus; /* its id; 0: free */
+	const struct scsi_lu *lu;
+	uint32_t list_id;
+	uint8_t sa, status;
+	bool runs, has_token;
+	uint8_t sense_len, sense[GW_SENSE_MAX];
+	uint64_t blocks;
+	uint8_t token[TOKEN_LEN];
+};
+
 /* What a core has. */
 struct scsi_copy_core {
 	struct gw_core *core;
@@ -123,6 +142,8 @@ struct scsi_copy_core {
 	struct gw_hook hook;
 	struct copy_result result[COPY_RESULTS];
 	unsigned next_result;
+	struct odx_result odx[ODX_RESULTS];
+	unsigned next_odx;
 	struct scsi_copy job[COPY_JOBS];
 	struct copy_buf buf[COPY_BUFS];
 };
@@ -181,5 +202,13 @@ void scsi_xcopy_cscd(const struct gw_cmd *cmd, unsigned i, struct xcopy_cscd *d)
 struct scsi_copy *scsi_copy_find(const struct gw_cmd *cmd, uint8_t list_id);
 void scsi_copy_forget(struct gw_cmd *cmd, uint8_t list_id);
 void scsi_copy_remember(const struct scsi_copy *c);
+
+/* The same for tokens: odx_info.c. */
+
+/* The command's list identifier belongs to one that is under way. */
+bool scsi_odx_busy(const struct gw_cmd *cmd);
+void scsi_odx_populates(const struct gw_cmd *cmd, const struct scsi_token *t);
+void scsi_odx_populated(const struct gw_cmd *cmd);
+void scsi_odx_written(const struct scsi_copy *c);
 
 #endif

@@ -142,6 +142,8 @@ scsi_io_start(struct gw_cmd *cmd, uint8_t op, uint8_t flags, uint64_t off, uint6
 		return false;
 	if (!v->wce && (op == BE_WRITE || op == BE_ZERO))
 		flags |= BE_FUA;
+	if (op == BE_WRITE || op == BE_ZERO || op == BE_UNMAP)
+		scsi_tokens_written(cmd->luc, off, len);
 	io->op = op;
 	io->flags = flags;
 	io->off = off;

@@ -186,6 +186,7 @@ scsi_lus_free(struct scsi_lu *const *lus, size_t n)
 			be_dev_close(lus[i]->dev);
 		free((void *)(uintptr_t)lus[i]->view->pr);
 		free(lus[i]->why_unfenced);
+		scsi_tokens_free(lus[i]);
 		free(lus[i]);
 	}
 }

@@ -69,6 +69,7 @@ scsi_sanitize_tick(struct scsi_lu *lu)
 	uint32_t was = atomic_load_explicit(&lu->dev_sanitize, memory_order_acquire);
 	uint32_t kind = was >> KIND_SHIFT, next;
 
+	scsi_tokens_tick(lu);
 	if (((was & DEV_MASK) != DEV_WANTED && (was & DEV_MASK) != DEV_RUNS) || !lu->dev)
 		return;
 	next = (was & DEV_MASK) == DEV_WANTED ? begin(lu->dev, kind) : look(lu);

@@ -103,6 +103,9 @@ enum scsi_sanitize_state {
 	SANITIZE_FAILED
 };
 
+#define SCSI_TOKENS 16 /* that stand for data of one LU */
+struct scsi_token;
+
 /* What all cores know of an LU; constant while a core may read it, replaced by a scsi_change. */
 struct scsi_view {
 	struct scsi_lu_conf conf;
@@ -132,6 +135,9 @@ struct scsi_view {
 	bool clock_set;   /* SET TIMESTAMP: `clock` ms are added to the counted ones */
 	int64_t clock;
 	bool erase, crypto; /* SANITIZE: BLOCK ERASE, CRYPTOGRAPHIC ERASE are offered */
+	/* What POPULATE TOKEN has made of it. */
+	struct scsi_token *token[SCSI_TOKENS];
+	uint8_t ntoken;
 };
 
 /* An LU on one core; home: that core. Counters are read by anyone. */
@@ -199,6 +205,7 @@ struct scsi_lu {
 	bool swapping;            /* control thread */
 	bool unfenced;            /* control thread: as in the view */
 	char *why_unfenced; /* control thread; NULL also where there was no memory for it */
+	_Atomic uint32_t ntoken; /* of the newest view */
 	struct scsi_lu_core core[];
 };
 
@@ -561,6 +568,31 @@ void scsi_space_begin(struct scsi_lu *lu);
 struct scsi_copy_core;
 int scsi_copy_init(struct scsi_core *sc);
 void scsi_copy_fini(struct scsi_core *sc);
+/* Own core, before a write of these bytes begins: tokens that stand for them are revoked. */
+void scsi_tokens_touched(const struct scsi_view *v, uint64_t off, uint64_t len);
+/*
+ * At home the newest view counts: a command that came here may have left its core after that has
+ * seen the token's list, and be written before this core does.
+ */
+static inline void
+scsi_tokens_written(const struct scsi_lu_core *luc, uint64_t off, uint64_t len)
+{
+	const struct scsi_lu *lu = luc->lu;
+	const struct scsi_view *v = scsi_luc_core(luc) == lu->home ? lu->view : luc->view;
+
+	if (GW_UNLIKELY(v->ntoken))
+		scsi_tokens_touched(v, off, len);
+}
+void scsi_tokens_revoke(const struct scsi_view *v);
+/* A core sees the tokens of that view, which will be its own, for the first time. */
+void scsi_tokens_seen(struct gw_core *on, const struct scsi_lu *lu, const struct scsi_view *v);
+/* Control thread, about once a second: forgets those that are of no use any more. */
+void scsi_tokens_tick(struct scsi_lu *lu);
+/* No core knows the LU any more. */
+void scsi_tokens_free(struct scsi_lu *lu);
+/* The third-party copy page without its header; its length. */
+unsigned scsi_copy_vpd(const struct gw_cmd *cmd, uint8_t *b);
+
 /* Asymmetric logical unit access (alua.c). */
 
 #define SCSI_PORTS_MAX       (GW_GROUPS_MAX + 1)

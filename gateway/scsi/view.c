@@ -53,6 +53,7 @@ scsi_view_derive(struct scsi_view *v, uint64_t bytes)
 {
 	if (v->swap) {
 		v->medium = MEDIUM_SWAP;
+		scsi_tokens_revoke(v);
 		return;
 	}
 	v->shift = v->conf.block_size ? (uint8_t)__builtin_ctz(v->conf.block_size) : 9;
@@ -68,6 +69,8 @@ scsi_view_derive(struct scsi_view *v, uint64_t bytes)
 	scsi_atomic_derive(v);
 	scsi_sanitize_derive(v);
 	v->medium = medium_of(v);
+	if (v->medium != MEDIUM_READY)
+		scsi_tokens_revoke(v);
 }
 
 /* Changes. */
@@ -103,6 +106,8 @@ show(struct gw_core *on, struct gw_tour *t)
 	ch->lu->core[on->id].view = ch->next;
 	if (was->pr != ch->next->pr)
 		scsi_pr_shown(on, ch);
+	if (ch->next->ntoken && memcmp(was->token, ch->next->token, sizeof(was->token)) != 0)
+		scsi_tokens_seen(on, ch->lu, ch->next);
 	if (ch->ua)
 		scsi_ua_raise_lu(on, ch->lu, ch->ua, ch->but);
 	gw_tour_next(t);

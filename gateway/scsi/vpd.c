@@ -191,6 +191,7 @@ static const struct vpd pages[] = {
     {0x86, false, fill_extended},
     {0x87, false, fill_policy},
     {0x88, false, fill_ports},
+    {0x8f, true, scsi_copy_vpd},
     {0xb0, true, fill_limits},
     {0xb1, true, fill_characteristics},
     {0xb2, true, fill_provisioning},
