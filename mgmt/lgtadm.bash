@@ -77,7 +77,7 @@ _lgtadm() {
 	--bstype | -E) words="rdwr aio uring mem null" ;;
 	--bsoflags | -f) words="sync direct sync:direct" ;;
 	--blocksize | -y) words="512 1024 2048 4096" ;;
-	--device-type | -Y) words="disk" ;;
+	--device-type | -Y) words="disk cd" ;;
 	--initiator-address | -I) words="ALL" ;;
 	--params | -P)
 		words=$(_lgtadm_params)

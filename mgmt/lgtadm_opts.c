@@ -64,7 +64,7 @@ static const char usage[] =
     "  -m target -o bind -t TID -Q INITIATOR-NAME -P luns=OWN=LUN[/ro],...|all[/ro]|none\n"
     "Logical units\n"
     "  -m logicalunit -o new -t TID -l LUN -b PATH [-E BSTYPE] [-f sync:direct]\n"
-    "                 [-y BLOCKSIZE] [-S size=BYTES]\n"
+    "                 [-y BLOCKSIZE] [-S size=BYTES] [-Y cd]\n"
     "  -m logicalunit -o delete -t TID -l LUN [--force]\n"
     "  -m logicalunit -o update -t TID -l LUN -P NAME=VALUE[,NAME=VALUE]...\n"
     "Portals\n"

@@ -101,6 +101,12 @@ mgmt_lun_backing(json_t *lun, struct mgmt_err *err)
 	return 0;
 }
 
+bool
+mgmt_lun_is_cd(const json_t *lun)
+{
+	return !strcmp(mgmt_str(lun, "type", "disk"), "cd");
+}
+
 /* type: the gateway's backend, NULL if there is none of that name. */
 static int
 check_threshold(const json_t *lun, const char *type, struct mgmt_err *err)
@@ -124,9 +130,25 @@ mgmt_lun_check(const json_t *lun, struct mgmt_err *err)
 	const json_t *want = json_object_get(lun, "mgmt");
 	const char *type = mgmt_bstype(mgmt_str(want, "bstype", ""));
 
-	return check_threshold(lun, type, err);
+	if (!mgmt_lun_is_cd(lun))
+		return check_threshold(lun, type, err);
+	if (!type || strcmp(type, "uring"))
+		return mgmt_fail(err, TGT_E_INVALID,
+				 "a CD/DVD is an image in a file or on a block device: its bstype "
+				 "is rdwr, aio or uring");
+	if (mgmt_int(lun, "block_size", 0) != MGMT_CD_BLOCK)
+		return mgmt_fail(err, TGT_E_INVALID, "a CD/DVD has blocks of %d bytes",
+				 MGMT_CD_BLOCK);
+	if (!mgmt_bool(lun, "readonly", false) || !mgmt_bool(lun, "removable", false))
+		return mgmt_fail(err, TGT_E_INVALID, "a CD/DVD is always read-only and removable");
+	if (mgmt_bool(lun, "thin", false))
+		return mgmt_fail(err, TGT_E_INVALID, "a CD/DVD is not thinly provisioned");
+	if (mgmt_int(lun, "thin_threshold", 0))
+		return mgmt_fail(err, TGT_E_INVALID, "a CD/DVD has no thin_threshold");
+	if (mgmt_int(want, "size", 0))
+		return mgmt_fail(err, TGT_E_INVALID, "the size of a CD/DVD is that of its image");
+	return 0;
 }
-
 
 void
 mgmt_lun_tgt_identity(json_t *lun)
@@ -139,7 +161,8 @@ mgmt_lun_tgt_identity(json_t *lun)
 	snprintf(s, sizeof(s), "beaf%" JSON_INTEGER_FORMAT "%" JSON_INTEGER_FORMAT, tid, n);
 	json_object_set_new(lun, "serial", json_string(s));
 	json_object_set_new(lun, "vendor", json_string("IET"));
-	json_object_set_new(lun, "product", json_string("VIRTUAL-DISK"));
+	json_object_set_new(lun, "product",
+			    json_string(mgmt_lun_is_cd(lun) ? "VIRTUAL-CDROM" : "VIRTUAL-DISK"));
 	json_object_set_new(lun, "rev", json_string("0001"));
 }
 

@@ -8,6 +8,8 @@
 
 #include "mgmt/err.h"
 
+#define MGMT_CD_BLOCK 2048
+
 /* Checks and stores "name=value" in the LUN object. 0, or -1 with err. */
 int mgmt_lun_set(json_t *lun, const char *name, const char *value, struct mgmt_err *err);
 
@@ -25,6 +27,8 @@ bool mgmt_bstype_has_path(const char *gateway);
 /* Sets "bstype" and "kv" from what is wanted in "mgmt". 0, or -1 with err. */
 int mgmt_lun_backing(json_t *lun, struct mgmt_err *err);
 
+/* Is it a CD/DVD drive? */
+bool mgmt_lun_is_cd(const json_t *lun);
 /* Whether all that it is now goes together. 0, or -1 with err. */
 int mgmt_lun_check(const json_t *lun, struct mgmt_err *err);
 

@@ -22,7 +22,9 @@ has_controller(const json_t *target)
 static json_t *
 lun_object(const struct mgmt_req *r, struct mgmt_err *err)
 {
+	bool cd = r->h.device_type == TGT_TYPE_CD;
 	char naa[33], key[MGMT_KEY_MAX], id[32];
+	json_t *lun;
 
 	if (!mgmt_naa_new(naa)) {
 		mgmt_fail(err, TGT_E_UNKNOWN, "the system's random source failed");
@@ -30,11 +32,16 @@ lun_object(const struct mgmt_req *r, struct mgmt_err *err)
 	}
 	snprintf(key, sizeof(key), "lun:%" PRId32 "/%" PRIu64, r->h.tid, r->h.lun);
 	snprintf(id, sizeof(id), "LICHGATE%s", naa + 16);
-	return json_pack("{s:s,s:i,s:I,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:{s:s}}", "key", key,
-			 "tid", (int)r->h.tid, "lun", (json_int_t)r->h.lun, "block_size", 512,
-			 "naa", naa, "scsi_id", id, "serial", naa + 12, "vendor", "LICHGATE",
-			 "product", "VIRTUAL-DISK", "rev", "0001", "removable", 0, "online", 1,
-			 "mgmt", "bstype", "rdwr");
+	lun = json_pack("{s:s,s:i,s:I,s:i,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:{s:s}}", "key", key,
+			"tid", (int)r->h.tid, "lun", (json_int_t)r->h.lun, "block_size",
+			cd ? MGMT_CD_BLOCK : 512, "naa", naa, "scsi_id", id, "serial", naa + 12,
+			"vendor", "LICHGATE", "product", cd ? "VIRTUAL-CDROM" : "VIRTUAL-DISK",
+			"rev", "0001", "removable", cd, "online", 1, "mgmt", "bstype", "rdwr");
+	if (cd && lun) {
+		json_object_set_new(lun, "type", json_string("cd"));
+		json_object_set_new(lun, "readonly", json_true());
+	}
+	return lun;
 }
 
 static int
@@ -155,8 +162,8 @@ check_new(const struct mgmt *m, const struct mgmt_req *r, struct mgmt_err *err)
 	if (!r->h.lun && has_controller(t))
 		return mgmt_fail(err, TGT_E_LUN_EXIST,
 				 "LUN 0 is the target's controller; delete it with --force first");
-	if (r->h.device_type != TGT_TYPE_DISK)
-		return mgmt_fail(err, TGT_E_UNSUPPORTED, "the only device type is disk");
+	if (r->h.device_type != TGT_TYPE_DISK && r->h.device_type != TGT_TYPE_CD)
+		return mgmt_fail(err, TGT_E_UNSUPPORTED, "the device types are disk and cd");
 	return 0;
 }
 
@@ -286,6 +293,28 @@ update_all(json_t *lun, const struct mgmt_req *r, struct mgmt_err *err)
 	return 0;
 }
 
+/* A medium that an initiator has locked, most likely because it is mounted, stays. */
+static int
+check_locked(struct mgmt *m, const json_t *was, const json_t *edit, struct mgmt_err *err)
+{
+	json_int_t tid = mgmt_int(was, "tid", 0);
+	bool locked = false;
+	json_t *luns, *l;
+	size_t i;
+
+	if (!mgmt_bool(was, "online", true) || mgmt_bool(edit, "online", true))
+		return 0;
+	luns = mgmt_ask_luns(m, tid);
+	json_array_foreach (luns, i, l)
+		locked |= mgmt_int(l, "lun", -1) == mgmt_int(was, "lun", 0) &&
+			  mgmt_bool(l, "prevented", false);
+	json_decref(luns);
+	if (!locked)
+		return 0;
+	return mgmt_fail(err, TGT_E_PREVENT_REMOVAL,
+			 "an initiator has locked the medium; it has to let it go first");
+}
+
 int
 mgmt_lun_update(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out,
 		struct mgmt_err *err)
@@ -309,6 +338,8 @@ mgmt_lun_update(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out,
 	rc = update_all(edit, r, err);
 	if (!rc)
 		rc = mgmt_lun_check(edit, err);
+	if (!rc)
+		rc = check_locked(m, lun, edit, err);
 	if (!rc)
 		rc = mgmt_apply(m, &c, err);
 	mgmt_change_fini(&c);

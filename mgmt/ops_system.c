@@ -149,7 +149,7 @@ mgmt_system_show(struct mgmt *m, const struct mgmt_req *r, struct mgmt_text *out
 		       mgmt_lld_state(m, MGMT_ISCSI), mgmt_lld_state(m, MGMT_ISER));
 	for (unsigned i = 0; (name = mgmt_bstype_at(i, &flags)); i++)
 		mgmt_text_addf(out, "    %s%s\n", name, flags ? " (bsoflags sync:direct)" : "");
-	mgmt_text_addf(out, "Device types:\n    disk\n    controller\n");
+	mgmt_text_addf(out, "Device types:\n    disk\n    cd/dvd\n    controller\n");
 	show_discovery(sys, out);
 	mgmt_text_addf(out,
 		       "iSNS:\n    iSNS=Off\n    iSNSServerIP=%s\n    iSNSServerPort=%s\n"

@@ -169,7 +169,7 @@ show_lun(struct mgmt_text *out, const struct facts *f, const json_t *lun)
 	lun_block(out, &(struct lun_text){
 			   .lun = mgmt_int(lun, "lun", 0),
 			   .block = mgmt_int(lun, "block_size", 512),
-			   .type = "disk",
+			   .type = mgmt_lun_is_cd(lun) ? "cd/dvd" : "disk",
 			   .id = mgmt_str(lun, "scsi_id", ""),
 			   .serial = mgmt_str(lun, "serial", ""),
 			   .bstype = bstype,
@@ -281,6 +281,7 @@ lun_json(const struct facts *f, const json_t *lun)
 
 	json_object_del(o, "key");
 	json_object_del(o, "kv");
+	json_object_set_new(o, "type", json_string(mgmt_lun_is_cd(lun) ? "cd" : "disk"));
 	json_object_set(o, "bstype", json_object_get(want, "bstype"));
 	json_object_set_new(o, "path", json_string(mgmt_str(want, "path", "")));
 	json_object_set_new(o, "bsoflags", json_string(mgmt_str(want, "bsoflags", "")));

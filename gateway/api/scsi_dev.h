@@ -13,7 +13,10 @@
 #include "gateway/api/backend.h"
 #include "gateway/api/model.h"
 
-enum scsi_kind { SCSI_KIND_DISK, SCSI_KIND_CONTROLLER };
+enum scsi_kind { SCSI_KIND_DISK, SCSI_KIND_CONTROLLER, SCSI_KIND_CD };
+
+/* What a CD/DVD has, and nothing else (MMC-6 4.3): its settings are removable and readonly, too. */
+#define SCSI_CD_BLOCK 2048
 
 struct scsi_lu_conf {
 	enum scsi_kind kind;
@@ -70,6 +73,8 @@ uint64_t scsi_lu_size(const struct scsi_lu *lu);
 /* Why the LU serves nobody although it has its device, NULL if it does; valid until the next tick. */
 const char *scsi_lu_trouble(const struct scsi_lu *lu);
 bool scsi_lu_prevented(const struct scsi_lu *lu); /* an initiator has set PREVENT MEDIUM REMOVAL */
+/* An initiator has ejected the medium; setting the LU offline and online again loads it. */
+bool scsi_lu_ejected(const struct scsi_lu *lu);
 
 /*
  * Own core, called by the tour that publishes a model: the nexus's target has a new snapshot. Builds

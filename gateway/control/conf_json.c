@@ -258,6 +258,21 @@ read_sense_format(const struct member_ctx *ctx, const char *name, json_t *v, voi
 	return true;
 }
 
+static bool
+read_type(const struct member_ctx *ctx, const char *name, json_t *v, void *obj)
+{
+	const char *type = json_string_value(v);
+	struct scsi_lu_conf *s = &((struct gw_conf_lun *)obj)->scsi;
+
+	if (type && strcmp(type, "disk") == 0)
+		s->kind = SCSI_KIND_DISK;
+	else if (type && strcmp(type, "cd") == 0)
+		s->kind = SCSI_KIND_CD;
+	else
+		return member_fail(ctx, TGT_INVALID, "%s is neither disk nor cd", name);
+	return true;
+}
+
 /* --- keys --- */
 
 static bool
@@ -531,6 +546,7 @@ read_lun(const struct member_ctx *ctx, json_t *o, struct gw_conf_change *chg)
 	     MEMBER_AT(struct gw_conf_lun, lun),
 	     .min = 0,
 	     .max = GW_LUN_MAX},
+	    {.name = "type", .kind = MEMBER_READ, .read = read_type},
 	    TEXT("bstype", bstype),
 	    {.name = "kv", .kind = MEMBER_READ, .read = read_kv},
 	    NUM("block_size", scsi.block_size, 4096),

@@ -243,7 +243,9 @@ add_lun(const struct gw_conf_lun *l, struct scsi_lu *lu, void *arg)
 	json_object_set_new(o, "tid", json_integer(l->tid));
 	json_object_set_new(o, "lun", json_integer((json_int_t)l->lun));
 	json_object_set_new(o, "size", json_integer((json_int_t)scsi_lu_size(lu)));
-	json_object_set_new(o, "online", json_boolean(l->scsi.online && scsi_lu_dev(lu) != NULL));
+	json_object_set_new(o, "online",
+			    json_boolean(l->scsi.online && scsi_lu_dev(lu) != NULL &&
+					 !scsi_lu_ejected(lu)));
 	json_object_set_new(o, "trouble", trouble ? peer_string(trouble) : json_null());
 	json_object_set_new(o, "prevented", json_boolean(scsi_lu_prevented(lu)));
 	json_object_set_new(o, "stats", lun_stats(lu));

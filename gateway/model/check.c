@@ -173,6 +173,23 @@ check_ascii(struct gw_conf_err *err, const char *key, const char *name, const ch
 }
 
 static int
+check_kind(const struct scsi_lu_conf *s, const char *key, struct gw_conf_err *err)
+{
+	if (s->kind == SCSI_KIND_DISK)
+		return 0;
+	if (s->kind != SCSI_KIND_CD)
+		return conf_fail(err, TGT_INVALID, key, "%s: the type is neither disk nor cd", key);
+	if (s->block_size != SCSI_CD_BLOCK)
+		return conf_fail(err, TGT_INVALID, key,
+				 "%s: a CD/DVD has blocks of %d bytes, not %" PRIu32, key,
+				 SCSI_CD_BLOCK, s->block_size);
+	if (!s->removable || !s->readonly)
+		return conf_fail(err, TGT_INVALID, key, "%s: a CD/DVD is removable and readonly",
+				 key);
+	return 0;
+}
+
+static int
 check_scsi(const struct scsi_lu_conf *s, const char *key, struct gw_conf_err *err)
 {
 	if (s->block_size != 512 && s->block_size != 1024 && s->block_size != 2048 &&
@@ -180,6 +197,8 @@ check_scsi(const struct scsi_lu_conf *s, const char *key, struct gw_conf_err *er
 		return conf_fail(err, TGT_INVALID, key,
 				 "%s: block_size=%" PRIu32 " is not 512, 1024, 2048 or 4096", key,
 				 s->block_size);
+	if (check_kind(s, key, err))
+		return -1;
 	if (s->lbppbe != 0xff && check_range(err, key, "lbppbe", s->lbppbe, 0, 15))
 		return -1;
 	/* SBC-3 5.16.2: 14 bits */

@@ -239,7 +239,6 @@ m_lun_new(const struct gw_conf_lun *l)
 	if (!m)
 		return NULL;
 	m->conf = *l;
-	m->conf.scsi.kind = SCSI_KIND_DISK;
 	m->conf.scsi.tid = l->tid;
 	m->conf.scsi.lun = l->lun;
 	m->conf.scsi.gone = false;
@@ -405,7 +404,7 @@ m_lun_store_equal(const struct gw_conf_lun *a, const struct gw_conf_lun *b, bool
 bool
 m_lun_scsi_equal(const struct scsi_lu_conf *a, const struct scsi_lu_conf *b)
 {
-	return a->block_size == b->block_size && a->lbppbe == b->lbppbe &&
+	return a->kind == b->kind && a->block_size == b->block_size && a->lbppbe == b->lbppbe &&
 	       a->lowest_aligned == b->lowest_aligned &&
 	       memcmp(a->naa, b->naa, sizeof(a->naa)) == 0 && strcmp(a->scsi_id, b->scsi_id) == 0 &&
 	       strcmp(a->serial, b->serial) == 0 && strcmp(a->vendor, b->vendor) == 0 &&

@@ -233,6 +233,16 @@ place_lun(struct plan *p, struct m_lun *new, struct m_lun *old)
 	return old ? 0 : touch(p, t);
 }
 
+/* An LU keeps its device type: one of another type under the same number is another LU. */
+static int
+replace_lun(struct plan *p, struct m_lun *old)
+{
+	struct m_target key = {.conf.tid = old->conf.tid};
+	struct m_target *t = gw_index_find(&p->next.target, &key);
+
+	return add_op(p, OP_LUN, old, NULL) || touch(p, t) ? -1 : 0;
+}
+
 static int
 set_lun(struct plan *p, const struct gw_conf_lun *c)
 {
@@ -250,6 +260,13 @@ set_lun(struct plan *p, const struct gw_conf_lun *c)
 		gw_index_put(&p->next.lun, old);
 		gw_index_put(&p->next.naa, old);
 		return 0;
+	}
+	if (old && old->conf.scsi.kind != new->conf.scsi.kind) {
+		if (replace_lun(p, old)) {
+			m_lun_free(new);
+			return -1;
+		}
+		old = NULL;
 	}
 	if (add_op(p, OP_LUN, old, new)) {
 		m_lun_free(new);

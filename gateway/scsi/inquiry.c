@@ -8,8 +8,11 @@
 uint8_t
 scsi_peripheral(const struct gw_cmd *cmd)
 {
+	static const uint8_t types[] = {
+	    [SCSI_KIND_DISK] = 0x00, [SCSI_KIND_CONTROLLER] = 0x0c, [SCSI_KIND_CD] = 0x05};
+
 	if (cmd->lu)
-		return scsi_view_of(cmd)->conf.kind == SCSI_KIND_DISK ? 0x00 : 0x0c;
+		return types[scsi_view_of(cmd)->conf.kind];
 	/* Qualifier 3, type 1Fh: no logical unit can be there; 1Eh: well-known logical unit. */
 	return cmd->lun == GW_LUN_REPORT ? 0x1e : 0x7f;
 }
@@ -18,7 +21,7 @@ static void
 standard(const struct gw_cmd *cmd, uint8_t *b)
 {
 	static const uint16_t versions[] = {0x00a0 /* SAM-5 */, 0x0960 /* iSCSI */,
-					    0x0460 /* SPC-4 */, 0x04c0 /* SBC-3 */};
+					    0x0460 /* SPC-4 */};
 	const struct scsi_lu_conf *conf = cmd->lu ? &scsi_view_of(cmd)->conf : NULL;
 
 	b[0] = scsi_peripheral(cmd);
@@ -32,10 +35,12 @@ standard(const struct gw_cmd *cmd, uint8_t *b)
 	gw_str_pad(b + 8, 8, conf ? conf->vendor : "LICHGATE");
 	gw_str_pad(b + 16, 16, conf ? conf->product : "");
 	gw_str_pad(b + 32, 4, conf ? conf->rev : "");
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < GW_ARRAY_LEN(versions); i++)
 		gw_put_be16(b + 58 + 2 * i, versions[i]);
-	if (b[0] != 0x00)
-		gw_put_be16(b + 58 + 6, 0); /* SBC is for disks */
+	if (b[0] == 0x00)
+		gw_put_be16(b + 64, 0x04c0); /* SBC-3 */
+	else if (b[0] == 0x05)
+		gw_put_be16(b + 64, 0x04e0); /* MMC-6 */
 }
 
 void

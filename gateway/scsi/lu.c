@@ -47,6 +47,9 @@ fits(const struct scsi_lu_conf *conf, const struct be_dev *dev)
 {
 	if (conf->kind == SCSI_KIND_CONTROLLER)
 		return !dev;
+	if (conf->kind == SCSI_KIND_CD &&
+	    !(conf->block_size == SCSI_CD_BLOCK && conf->removable && conf->readonly))
+		return false;
 	if (conf->block_size < 512 || conf->block_size > 4096 ||
 	    (conf->block_size & (conf->block_size - 1)))
 		return false;
@@ -129,7 +132,8 @@ attentions(const struct scsi_view *was, const struct scsi_view *now)
 {
 	/* A cache that comes or goes with its device is told by 28/00. */
 	bool cache = (was->dev || was->swap) && now->dev && was->wce != now->wce;
-	bool was_ready = was->medium == MEDIUM_READY || was->medium == MEDIUM_SWAP;
+	bool cd = now->conf.kind == SCSI_KIND_CD;
+	bool was_ready = was->medium == MEDIUM_READY || (was->medium == MEDIUM_SWAP && !cd);
 	uint32_t ua = 0;
 
 	if (cache || was->d_sense != now->d_sense || was->swp != now->swp ||
@@ -140,7 +144,7 @@ attentions(const struct scsi_view *was, const struct scsi_view *now)
 	if (now->medium == MEDIUM_READY && was_ready &&
 	    (was->nblk != now->nblk || was->shift != now->shift || was->lbppbe != now->lbppbe ||
 	     was->conf.lowest_aligned != now->conf.lowest_aligned))
-		ua |= 1u << UA_CAPACITY;
+		ua |= 1u << (cd ? UA_MEDIUM : UA_CAPACITY); /* no disc grows: it is another one */
 	if (now->medium == MEDIUM_READY && !was_ready)
 		ua |= 1u << UA_MEDIUM;
 	if (identity_differs(&was->conf, &now->conf))
@@ -191,7 +195,7 @@ edit_update(struct scsi_change *ch, struct scsi_view *next)
 	}
 	next->swap = false;
 	next->pool = ch->lu->pool;
-	if (new_dev)
+	if (new_dev || (u->conf->online && !next->conf.online))
 		next->ejected = false;
 	take_conf(next, u->conf, new_dev);
 	scsi_view_derive(next, u->size);
@@ -316,6 +320,12 @@ uint64_t
 scsi_lu_size(const struct scsi_lu *lu)
 {
 	return atomic_load_explicit(&lu->bytes, memory_order_relaxed);
+}
+
+bool
+scsi_lu_ejected(const struct scsi_lu *lu)
+{
+	return atomic_load_explicit(&lu->ejected, memory_order_relaxed);
 }
 
 const char *

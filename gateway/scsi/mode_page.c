@@ -9,6 +9,8 @@
 #define CONTROL_DSENSE  0x04 /* byte 2 */
 #define CONTROL_SWP     0x08 /* byte 4 */
 
+#define CD_SPEED 8800 /* kB/s, 50 times that of an audio CD */
+
 static void
 fill_zero(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
 {
@@ -21,7 +23,7 @@ fill_recovery(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
 
 	if (has && (pc != MODE_CURRENT || v->lbpere))
 		b[7] = RECOVERY_LBPERE;
-	if (pc != MODE_CHANGEABLE)
+	if (pc != MODE_CHANGEABLE && v->conf.kind == SCSI_KIND_DISK)
 		b[2] = 0x80; /* AWRE: where defects are reassigned, it is done without asking */
 }
 
@@ -97,15 +99,41 @@ fill_provisioning(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
 	gw_put_be32(d + 4, count);
 }
 
+/* How seconds and frames make a minute (MMC-3 5.5.4): the rest of the page is a timer not had. */
+static void
+fill_cd_parameters(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
+{
+	if (pc == MODE_CHANGEABLE)
+		return;
+	gw_put_be16(b + 4, 60);
+	gw_put_be16(b + 6, 75);
+}
+
+/* MM capabilities (MMC-3 5.5.10), from which drivers still learn what the drive is. */
+static void
+fill_capabilities(const struct scsi_view *v, enum mode_pc pc, uint8_t *b)
+{
+	if (pc == MODE_CHANGEABLE)
+		return;
+	b[2] = 0x08;                  /* DVD-ROM READ; of the kinds of CD: pressed ones */
+	b[6] = 0x20 | 0x08 | 0x01;    /* a tray; EJECT, LOCK */
+	gw_put_be16(b + 8, CD_SPEED); /* maximum, current: nothing slows it down */
+	gw_put_be16(b + 14, CD_SPEED);
+}
+
 #define DISK (1u << SCSI_KIND_DISK)
+#define CD   (1u << SCSI_KIND_CD)
 
 const struct mode_page scsi_mode_pages[] = {
-    {0x01, 0, 0x0a, DISK, fill_recovery, apply_recovery},
+    {0x01, 0, 0x0a, DISK | CD, fill_recovery, apply_recovery},
     {0x02, 0, 0x0e, 0, fill_zero, NULL},
     {0x08, 0, 0x12, DISK, fill_caching, apply_caching},
     {0x0a, 0, 0x0a, 0, fill_control, apply_control},
+    {0x0d, 0, 0x06, CD, fill_cd_parameters, NULL},
+    {0x1a, 0, 0x0a, CD, fill_zero, NULL},
     {0x1c, 0, 0x0a, DISK, fill_exceptions, NULL},
     {0x1c, 0x02, 0x14, DISK, fill_provisioning, NULL, .lbp = true},
+    {0x2a, 0, 0x14, CD, fill_capabilities, NULL},
 };
 const unsigned scsi_nmode_pages = GW_ARRAY_LEN(scsi_mode_pages);
 

@@ -27,6 +27,7 @@ enum {
 	OP_ERASE = 1 << 13,    /* only where BLOCK ERASE is possible ... */
 	OP_CRYPTO = 1 << 14,   /* ... or CRYPTOGRAPHIC ERASE */
 	OP_SANITIZE = 1 << 15, /* runs while a sanitize operation or format does or has failed */
+	OP_CD = 1 << 16,       /* commands of CD/DVD drives */
 };
 
 /* How a command stands to reservations of others: res_matrix.c. */
@@ -47,7 +48,7 @@ enum scsi_res {
 struct scsi_op {
 	uint8_t opcode, sa, cdb_len;
 	uint8_t dir; /* enum gw_dir */
-	uint16_t flags;
+	uint32_t flags;
 	uint8_t lba_at, lba_sz, nblk_at, nblk_sz; /* bytes of the CDB; sz 0: has none */
 	uint8_t len_at, len_sz;                   /* allocation length or parameter list length */
 	uint8_t res_class;                        /* enum scsi_res */
@@ -61,7 +62,7 @@ struct scsi_op {
 	const char *name;
 };
 
-/* The rows of one opcode are neighbours. */
+/* The rows of one opcode are neighbours; two of one service action are for different devices. */
 extern const struct scsi_op scsi_ops[];
 extern const unsigned scsi_nops;
 
@@ -142,5 +143,17 @@ void scsi_exec_report_port_groups(struct gw_cmd *cmd);
 void scsi_exec_set_port_groups(struct gw_cmd *cmd);
 void scsi_exec_rsoc(struct gw_cmd *cmd);
 void scsi_exec_rstmf(struct gw_cmd *cmd);
+
+bool scsi_read_cd_prep(struct gw_cmd *cmd);
+bool scsi_seek_prep(struct gw_cmd *cmd);
+void scsi_exec_nothing(struct gw_cmd *cmd);
+void scsi_exec_read_toc(struct gw_cmd *cmd);
+void scsi_exec_read_subchannel(struct gw_cmd *cmd);
+void scsi_exec_get_configuration(struct gw_cmd *cmd);
+void scsi_exec_get_event(struct gw_cmd *cmd);
+void scsi_exec_disc_information(struct gw_cmd *cmd);
+void scsi_exec_track_information(struct gw_cmd *cmd);
+void scsi_exec_disc_structure(struct gw_cmd *cmd);
+void scsi_exec_mechanism_status(struct gw_cmd *cmd);
 
 #endif

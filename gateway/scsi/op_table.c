@@ -11,8 +11,10 @@
 #define CT 0x00 /* CONTROL: NACA is not supported (SAM-5 5.2), the rest is reserved or unused */
 
 #define DISK (OP_DISK)
-#define EACH (OP_DISK | OP_CTL)
+#define MEDIA (OP_DISK | OP_CD)
+#define EACH (OP_DISK | OP_CTL | OP_CD)
 #define DATA (OP_DISK | OP_MEDIUM)
+#define DISC (OP_CD | OP_MEDIUM)
 
 /* clang-format off */
 const struct scsi_op scsi_ops[] = {
@@ -43,18 +45,18 @@ const struct scsi_op scsi_ops[] = {
 	 .len_at = 3, .len_sz = 2, .in_max = SCSI_INQUIRY_MAX, .res_class = RES_FREE, .seconds = 10,
 	 .usage = {OP, 0x01, 0xff, B2, CT},
 	 .exec = scsi_exec_inquiry, .name = "INQUIRY"},
-	{.opcode = 0x15, .cdb_len = 6, .dir = GW_DIR_OUT, .flags = DISK, .len_at = 4, .len_sz = 1,
+	{.opcode = 0x15, .cdb_len = 6, .dir = GW_DIR_OUT, .flags = MEDIA, .len_at = 4, .len_sz = 1,
 	 .res_class = RES_WRITE, .seconds = 30, .usage = {OP, 0x10, 0, 0, 0xff, CT},
 	 .exec = scsi_exec_mode_select, .name = "MODE SELECT(6)"},
-	{.opcode = 0x16, .cdb_len = 6, .flags = DISK, .res_class = RES_RESERVE, .seconds = 30,
+	{.opcode = 0x16, .cdb_len = 6, .flags = MEDIA, .res_class = RES_RESERVE, .seconds = 30,
 	 .usage = {OP, 0, 0, 0, 0, CT}, .exec = scsi_exec_reserve, .name = "RESERVE(6)"},
-	{.opcode = 0x17, .cdb_len = 6, .flags = DISK, .res_class = RES_RELEASE, .seconds = 30,
+	{.opcode = 0x17, .cdb_len = 6, .flags = MEDIA, .res_class = RES_RELEASE, .seconds = 30,
 	 .usage = {OP, 0, 0, 0, 0, CT}, .exec = scsi_exec_release, .name = "RELEASE(6)"},
 	{.opcode = 0x1a, .cdb_len = 6, .dir = GW_DIR_IN, .flags = EACH, .len_at = 4, .len_sz = 1,
 	 .in_max = 255, .res_class = RES_READ, .seconds = 10,
 	 .usage = {OP, 0x08, 0xff, 0xff, 0xff, CT},
 	 .exec = scsi_exec_mode_sense, .name = "MODE SENSE(6)"},
-	{.opcode = 0x1b, .cdb_len = 6, .flags = DISK, .res_class = RES_START, .seconds = 60,
+	{.opcode = 0x1b, .cdb_len = 6, .flags = MEDIA, .res_class = RES_START, .seconds = 60,
 	 .usage = {OP, 0x01, 0, 0x0f, 0xf7, CT},
 	 .exec = scsi_exec_start_stop, .name = "START STOP UNIT"},
 	{.opcode = 0x1c, .cdb_len = 6, .dir = GW_DIR_IN, .flags = EACH, .len_at = 3, .len_sz = 2,
@@ -65,13 +67,13 @@ const struct scsi_op scsi_ops[] = {
 	 .res_class = RES_WRITE, .seconds = 60,
 	 .usage = {OP, 0x17, 0, B2, CT}, .prep = scsi_send_diagnostic_prep,
 	 .exec = scsi_exec_send_diagnostic, .name = "SEND DIAGNOSTIC"},
-	{.opcode = 0x1e, .cdb_len = 6, .flags = DISK | OP_REMOVABLE, .res_class = RES_PREVENT,
+	{.opcode = 0x1e, .cdb_len = 6, .flags = MEDIA | OP_REMOVABLE, .res_class = RES_PREVENT,
 	 .seconds = 10, .usage = {OP, 0, 0, 0, 0x03, CT},
 	 .exec = scsi_exec_prevent, .name = "PREVENT ALLOW MEDIUM REMOVAL"},
-	{.opcode = 0x25, .cdb_len = 10, .dir = GW_DIR_IN, .flags = DATA, .in_max = 8,
+	{.opcode = 0x25, .cdb_len = 10, .dir = GW_DIR_IN, .flags = DATA | OP_CD, .in_max = 8,
 	 .res_class = RES_QUERY, .seconds = 10, .usage = {OP, 0, 0, 0, 0, 0, 0, 0, 0, CT},
 	 .exec = scsi_exec_read_capacity10, .name = "READ CAPACITY(10)"},
-	{.opcode = 0x28, .cdb_len = 10, .dir = GW_DIR_IN, .flags = DATA | OP_BLOCKS,
+	{.opcode = 0x28, .cdb_len = 10, .dir = GW_DIR_IN, .flags = DATA | OP_CD | OP_BLOCKS,
 	 .lba_at = 2, .lba_sz = 4, .nblk_at = 7, .nblk_sz = 2, .res_class = RES_READ, .seconds = 30,
 	 .usage = {OP, 0x18, B4, 0, B2, CT},
 	 .exec = scsi_exec_read, .name = "READ(10)"},
@@ -80,6 +82,10 @@ const struct scsi_op scsi_ops[] = {
 	 .seconds = 30,
 	 .usage = {OP, 0x18, B4, 0, B2, CT},
 	 .exec = scsi_exec_write, .name = "WRITE(10)"},
+	{.opcode = 0x2b, .cdb_len = 10, .flags = DISC, .lba_at = 2, .lba_sz = 4,
+	 .res_class = RES_READ, .seconds = 30,
+	 .usage = {OP, 0, B4, 0, 0, 0, CT}, .prep = scsi_seek_prep,
+	 .exec = scsi_exec_nothing, .name = "SEEK(10)"},
 	{.opcode = 0x2e, .cdb_len = 10, .dir = GW_DIR_OUT, .flags = DATA | OP_BLOCKS | OP_WRITES,
 	 .lba_at = 2, .lba_sz = 4, .nblk_at = 7, .nblk_sz = 2, .res_class = RES_WRITE,
 	 .seconds = 60,
@@ -111,6 +117,18 @@ const struct scsi_op scsi_ops[] = {
 	 .len_at = 7, .len_sz = 2, .res_class = RES_WRITE, .seconds = 120,
 	 .usage = {OP, 0, 0, 0, 0, 0, 0, B2, CT},
 	 .exec = scsi_exec_unmap, .name = "UNMAP"},
+	{.opcode = 0x42, .cdb_len = 10, .dir = GW_DIR_IN, .flags = DISC,
+	 .len_at = 7, .len_sz = 2, .in_max = 24, .res_class = RES_READ, .seconds = 10,
+	 .usage = {OP, 0x02, 0x40, 0xff, 0, 0, 0xff, B2, CT},
+	 .exec = scsi_exec_read_subchannel, .name = "READ SUB-CHANNEL"},
+	{.opcode = 0x43, .cdb_len = 10, .dir = GW_DIR_IN, .flags = DISC,
+	 .len_at = 7, .len_sz = 2, .in_max = 64, .res_class = RES_READ, .seconds = 10,
+	 .usage = {OP, 0x02, 0x0f, 0, 0, 0, 0xff, B2, 0xc0},
+	 .exec = scsi_exec_read_toc, .name = "READ TOC/PMA/ATIP"},
+	{.opcode = 0x46, .cdb_len = 10, .dir = GW_DIR_IN, .flags = OP_CD | OP_UA,
+	 .len_at = 7, .len_sz = 2, .in_max = 256, .res_class = RES_FREE, .seconds = 10,
+	 .usage = {OP, 0x03, B2, 0, 0, 0, B2, CT},
+	 .exec = scsi_exec_get_configuration, .name = "GET CONFIGURATION"},
 	{.opcode = 0x48, .sa = 0x01, .cdb_len = 10, .dir = GW_DIR_OUT,
 	 .flags = DISK | OP_SA | OP_WRITES | OP_SANITIZE,
 	 .len_at = 7, .len_sz = 2, .res_class = RES_WRITE, .seconds = 0xffff,
@@ -130,17 +148,29 @@ const struct scsi_op scsi_ops[] = {
 	 .len_at = 7, .len_sz = 2, .res_class = RES_WRITE, .seconds = 60,
 	 .usage = {OP, 0xbf, 0, 0, 0, 0, 0, B2, CT}, .prep = scsi_sanitize_prep,
 	 .exec = scsi_exec_exit_failure, .name = "SANITIZE, EXIT FAILURE MODE"},
+	{.opcode = 0x4a, .cdb_len = 10, .dir = GW_DIR_IN, .flags = OP_CD | OP_UA,
+	 .len_at = 7, .len_sz = 2, .in_max = 8, .res_class = RES_FREE, .seconds = 10,
+	 .usage = {OP, 0x01, 0, 0, 0xff, 0, 0, B2, CT},
+	 .exec = scsi_exec_get_event, .name = "GET EVENT STATUS NOTIFICATION"},
 	{.opcode = 0x4d, .cdb_len = 10, .dir = GW_DIR_IN, .flags = DISK | OP_CTL,
 	 .len_at = 7, .len_sz = 2, .in_max = 256, .res_class = RES_QUERY, .seconds = 10,
 	 .usage = {OP, 0, 0xff, 0xff, 0, B2, B2, CT},
 	 .exec = scsi_exec_log_sense, .name = "LOG SENSE"},
-	{.opcode = 0x55, .cdb_len = 10, .dir = GW_DIR_OUT, .flags = DISK, .len_at = 7, .len_sz = 2,
+	{.opcode = 0x51, .cdb_len = 10, .dir = GW_DIR_IN, .flags = DISC,
+	 .len_at = 7, .len_sz = 2, .in_max = 34, .res_class = RES_READ, .seconds = 10,
+	 .usage = {OP, 0x07, 0, 0, 0, 0, 0, B2, CT},
+	 .exec = scsi_exec_disc_information, .name = "READ DISC INFORMATION"},
+	{.opcode = 0x52, .cdb_len = 10, .dir = GW_DIR_IN, .flags = DISC,
+	 .len_at = 7, .len_sz = 2, .in_max = 36, .res_class = RES_READ, .seconds = 10,
+	 .usage = {OP, 0x03, B4, 0, B2, CT},
+	 .exec = scsi_exec_track_information, .name = "READ TRACK INFORMATION"},
+	{.opcode = 0x55, .cdb_len = 10, .dir = GW_DIR_OUT, .flags = MEDIA, .len_at = 7, .len_sz = 2,
 	 .res_class = RES_WRITE, .seconds = 30, .usage = {OP, 0x10, 0, 0, 0, 0, 0, B2, CT},
 	 .exec = scsi_exec_mode_select, .name = "MODE SELECT(10)"},
-	{.opcode = 0x56, .cdb_len = 10, .flags = DISK, .res_class = RES_RESERVE, .seconds = 30,
+	{.opcode = 0x56, .cdb_len = 10, .flags = MEDIA, .res_class = RES_RESERVE, .seconds = 30,
 	 .usage = {OP, 0, 0, 0, 0, 0, 0, 0, 0, CT}, .exec = scsi_exec_reserve,
 	 .name = "RESERVE(10)"},
-	{.opcode = 0x57, .cdb_len = 10, .flags = DISK, .res_class = RES_RELEASE, .seconds = 30,
+	{.opcode = 0x57, .cdb_len = 10, .flags = MEDIA, .res_class = RES_RELEASE, .seconds = 30,
 	 .usage = {OP, 0, 0, 0, 0, 0, 0, 0, 0, CT}, .exec = scsi_exec_release,
 	 .name = "RELEASE(10)"},
 	{.opcode = 0x5a, .cdb_len = 10, .dir = GW_DIR_IN, .flags = EACH, .len_at = 7, .len_sz = 2,
@@ -316,7 +346,7 @@ const struct scsi_op scsi_ops[] = {
 	 .len_at = 6, .len_sz = 4, .res_class = RES_WRITE, .seconds = 10,
 	 .usage = {OP, 0x1f, 0, 0, 0, 0, B4, 0, CT}, .prep = scsi_set_timestamp_prep,
 	 .exec = scsi_exec_set_timestamp, .name = "SET TIMESTAMP"},
-	{.opcode = 0xa8, .cdb_len = 12, .dir = GW_DIR_IN, .flags = DATA | OP_BLOCKS,
+	{.opcode = 0xa8, .cdb_len = 12, .dir = GW_DIR_IN, .flags = DATA | OP_CD | OP_BLOCKS,
 	 .lba_at = 2, .lba_sz = 4, .nblk_at = 6, .nblk_sz = 4, .res_class = RES_READ, .seconds = 30,
 	 .usage = {OP, 0x18, B4, B4, 0, CT},
 	 .exec = scsi_exec_read, .name = "READ(12)"},
@@ -325,6 +355,10 @@ const struct scsi_op scsi_ops[] = {
 	 .seconds = 30,
 	 .usage = {OP, 0x18, B4, B4, 0, CT},
 	 .exec = scsi_exec_write, .name = "WRITE(12)"},
+	{.opcode = 0xad, .cdb_len = 12, .dir = GW_DIR_IN, .flags = DISC,
+	 .len_at = 8, .len_sz = 2, .in_max = 2052, .res_class = RES_READ, .seconds = 10,
+	 .usage = {OP, 0x0f, B4, 0xff, 0xff, B2, 0xc0, CT},
+	 .exec = scsi_exec_disc_structure, .name = "READ DISC STRUCTURE"},
 	{.opcode = 0xae, .cdb_len = 12, .dir = GW_DIR_OUT, .flags = DATA | OP_BLOCKS | OP_WRITES,
 	 .lba_at = 2, .lba_sz = 4, .nblk_at = 6, .nblk_sz = 4, .res_class = RES_WRITE,
 	 .seconds = 60,
@@ -338,6 +372,18 @@ const struct scsi_op scsi_ops[] = {
 	 .in_max = 8, .res_class = RES_READ, .seconds = 10,
 	 .usage = {OP, 0x1f, B4, B4, 0, CT},
 	 .exec = scsi_exec_read_defects, .name = "READ DEFECT DATA(12)"},
+	{.opcode = 0xbb, .cdb_len = 12, .flags = OP_CD, .res_class = RES_READ, .seconds = 10,
+	 .usage = {OP, 0x03, B2, B2, 0, 0, 0, 0, 0, CT},
+	 .exec = scsi_exec_nothing, .name = "SET CD SPEED"},
+	{.opcode = 0xbd, .cdb_len = 12, .dir = GW_DIR_IN, .flags = OP_CD,
+	 .len_at = 8, .len_sz = 2, .in_max = 8, .res_class = RES_FREE, .seconds = 10,
+	 .usage = {OP, 0, 0, 0, 0, 0, 0, 0, B2, 0, CT},
+	 .exec = scsi_exec_mechanism_status, .name = "MECHANISM STATUS"},
+	{.opcode = 0xbe, .cdb_len = 12, .dir = GW_DIR_IN, .flags = DISC | OP_BLOCKS,
+	 .lba_at = 2, .lba_sz = 4, .nblk_at = 6, .nblk_sz = 3, .res_class = RES_READ,
+	 .seconds = 30,
+	 .usage = {OP, 0x1c, B4, 0xff, B2, 0x10, 0, CT}, .prep = scsi_read_cd_prep,
+	 .exec = scsi_exec_read, .name = "READ CD"},
 };
 /* clang-format on */
 const unsigned scsi_nops = GW_ARRAY_LEN(scsi_ops);
@@ -357,9 +403,13 @@ scsi_ops_init(void)
 bool
 scsi_op_has(const struct scsi_op *op, const struct scsi_view *v)
 {
+	static const uint32_t kinds[] = {[SCSI_KIND_DISK] = OP_DISK,
+					 [SCSI_KIND_CONTROLLER] = OP_CTL,
+					 [SCSI_KIND_CD] = OP_CD};
+
 	if (!v)
 		return true;
-	if (!(op->flags & (v->conf.kind == SCSI_KIND_DISK ? OP_DISK : OP_CTL)))
+	if (!(op->flags & kinds[v->conf.kind]))
 		return false;
 	if (((op->flags & OP_THIN) && !v->lbpme) || ((op->flags & OP_ATOMIC) && !v->atomic_max) ||
 	    ((op->flags & OP_ERASE) && !v->erase) || ((op->flags & OP_CRYPTO) && !v->crypto))
@@ -384,11 +434,12 @@ scsi_op_row(uint8_t opcode, uint16_t sa, const struct scsi_view *v)
 const struct scsi_op *
 scsi_op_find(const uint8_t *cdb, const struct scsi_view *v, bool *known)
 {
-	unsigned i = op_index[cdb[0]];
+	unsigned first = op_index[cdb[0]];
 
-	*known = i > 0;
-	if (!i)
+	*known = false;
+	if (!first)
 		return NULL;
-	*known = scsi_op_has(&scsi_ops[i - 1], v);
-	return scsi_op_row(cdb[0], scsi_ops[i - 1].flags & OP_SA ? cdb[1] & 0x1f : 0, v);
+	for (unsigned i = first - 1; i < scsi_nops && scsi_ops[i].opcode == cdb[0]; i++)
+		*known |= scsi_op_has(&scsi_ops[i], v);
+	return scsi_op_row(cdb[0], scsi_ops[first - 1].flags & OP_SA ? cdb[1] & 0x1f : 0, v);
 }

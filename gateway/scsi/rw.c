@@ -41,7 +41,8 @@ flush_done(struct be_io *io)
 static bool
 wants_fua(const struct gw_cmd *cmd)
 {
-	return cmd->op->cdb_len > 6 && (cmd->cdb[1] & CDB_FUA);
+	/* In READ CD the bit is one of the expected sector type (MMC-6 6.16.2.1). */
+	return cmd->op->cdb_len > 6 && cmd->op->opcode != 0xbe && (cmd->cdb[1] & CDB_FUA);
 }
 
 bool

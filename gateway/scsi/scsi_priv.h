@@ -69,8 +69,17 @@ struct scsi_itl {
 	uint32_t ua; /* pending, 1 << enum scsi_ua */
 	uint16_t lun; /* by what number the nexus knows it */
 	uint8_t pr;  /* enum scsi_role, in persistent reservations as this core knows them */
+	uint8_t cd_event : 2; /* enum scsi_cd_event, not told yet */
 	uint8_t ro : 1;       /* for this nexus, whatever it is for others */
 	struct scsi_set set;
+};
+_Static_assert(GW_LUN_MAX <= UINT16_MAX, "a LUN number fits");
+
+/* Of a CD/DVD drive's medium, as GET EVENT STATUS NOTIFICATION tells them (MMC-6 6.7.2.5). */
+enum scsi_cd_event {
+	SCSI_CD_SAME = 0,
+	SCSI_CD_NEW = 2,
+	SCSI_CD_REMOVED = 3
 };
 
 void scsi_ua_raise(struct scsi_itl *itl, uint32_t mask);
@@ -80,6 +89,9 @@ uint16_t scsi_ua_take(struct scsi_itl *itl);
 void scsi_ua_raise_lu(struct gw_core *on, const struct scsi_lu *lu, uint32_t mask, uint64_t but);
 /* As SPC-4 6.33 wants it when REPORT LUNS has told the nexus. */
 void scsi_ua_luns_reported(struct gw_nexus *n);
+/* One view has replaced the other on this core: what its nexuses learn if the LU is a drive. */
+void scsi_cd_changed(struct gw_core *on, const struct scsi_lu *lu, const struct scsi_view *was,
+		     const struct scsi_view *now);
 
 /* Logical unit. */
 
@@ -193,6 +205,7 @@ struct scsi_lu {
 	_Atomic uint32_t dev_sanitize;  /* of the device's own: sanitize_dev.c */
 	_Atomic uint32_t nprevent;
 	_Atomic uint64_t bytes;   /* capacity, for reports */
+	_Atomic bool ejected;     /* for reports */
 	_Atomic uint64_t space_used, space_avail; /* bytes, as last seen; where counts_space */
 	uint64_t size;            /* control thread: of the backing store, bytes */
 	uint64_t pool;            /* control thread: as in the view */
@@ -394,6 +407,7 @@ void scsi_nexus_left(struct gw_nexus *n);
 #define SENSE_UNAVAILABLE     SENSE(0x2, 0x040c)
 #define SENSE_OFFLINE         SENSE(0x2, 0x0412)
 #define SENSE_NO_MEDIUM       SENSE(0x2, 0x3a00)
+#define SENSE_NO_DISC         SENSE(0x2, 0x3a01)
 #define SENSE_TRAY_OPEN       SENSE(0x2, 0x3a02)
 #define SENSE_NOT_READY       SENSE(0x2, 0x0400)
 #define SENSE_MANUAL          SENSE(0x2, 0x0403)
@@ -412,6 +426,8 @@ void scsi_nexus_left(struct gw_nexus *n);
 #define SENSE_NO_REGISTRATIONS SENSE(0x5, 0x5504)
 #define SENSE_TARGET_FAILURE  SENSE(0x4, 0x4400)
 #define SENSE_MISCOMPARE      SENSE(0xe, 0x1d00)
+#define SENSE_DISC_FORMAT     SENSE(0x5, 0x3002)
+#define SENSE_TRACK_MODE      SENSE(0x5, 0x6400)
 
 #define SCSI_SENSE_MAX 32 /* bytes of the longest that is ever built */
 

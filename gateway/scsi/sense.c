@@ -276,6 +276,9 @@ scsi_check_sanitize(struct gw_cmd *cmd)
 uint32_t
 scsi_medium_sense(const struct scsi_view *v)
 {
+	/* A drive knows that its tray is closed. */
+	uint32_t none = v->conf.kind == SCSI_KIND_CD ? SENSE_NO_DISC : SENSE_NO_MEDIUM;
+
 	switch (v->medium) {
 	case MEDIUM_READY:
 	case MEDIUM_SWAP:
@@ -283,7 +286,7 @@ scsi_medium_sense(const struct scsi_view *v)
 	case MEDIUM_EJECTED:
 		return SENSE_TRAY_OPEN;
 	case MEDIUM_OFFLINE:
-		return v->conf.removable ? SENSE_NO_MEDIUM : SENSE_MANUAL;
+		return v->conf.removable ? none : SENSE_MANUAL;
 	case MEDIUM_GONE:
 		return SENSE_NOT_READY;
 	case MEDIUM_SANITIZING:
@@ -295,6 +298,6 @@ scsi_medium_sense(const struct scsi_view *v)
 	case MEDIUM_UNFORMATTED:
 		return SENSE_UNFORMATTED;
 	default:
-		return SENSE_NO_MEDIUM;
+		return none;
 	}
 }

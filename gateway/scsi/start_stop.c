@@ -14,19 +14,20 @@ static bool
 edit(struct scsi_change *ch, struct scsi_view *next)
 {
 	struct gw_cmd *cmd = scsi_change_cmd(ch);
-	bool load = cmd->cdb[4] & CDB_START;
+	bool load = cmd->cdb[4] & CDB_START, same = next->ejected == !load;
 
-	if (!gw_list_empty(&ch->lu->prevents)) {
-		scsi_check(cmd, SENSE_PREVENTED);
-		return false;
-	}
-	if (next->ejected == !load)
+	/* A drive closes, and does what is done, all the same. */
+	if (!gw_list_empty(&ch->lu->prevents) &&
+	    (next->conf.kind != SCSI_KIND_CD || (!load && !same)))
+		return scsi_check(cmd, SENSE_PREVENTED);
+	if (same)
 		return false;
 	next->ejected = !load;
 	scsi_view_derive(next, next->nblk << next->shift);
 	if (load && next->medium == MEDIUM_READY)
 		ch->ua = 1u << UA_MEDIUM;
-	ch->but = cmd->nexus->id;
+	/* Of a drive's new medium whoever loaded it learns as well (MMC-6 4.1.6.1). */
+	ch->but = next->conf.kind == SCSI_KIND_CD ? 0 : cmd->nexus->id;
 	return true;
 }
 
@@ -63,7 +64,8 @@ scsi_exec_start_stop(struct gw_cmd *cmd)
 	if (!(b & 0xf0) && (b & CDB_LOEJ) && !v->conf.removable) {
 		scsi_check_cdb(cmd, 4, 1);
 		gw_cmd_complete(cmd);
-	} else if (!(b & (CDB_START | CDB_NO_FLUSH)) && v->medium == MEDIUM_READY) {
+	} else if (!(b & (CDB_START | CDB_NO_FLUSH)) && v->medium == MEDIUM_READY &&
+		   v->conf.kind != SCSI_KIND_CD) {
 		scsi_io(cmd, BE_FLUSH, 0, 0, 0, NULL, 0, flush_done);
 	} else {
 		load_or_end(cmd);

@@ -110,6 +110,7 @@ show(struct gw_core *on, struct gw_tour *t)
 		scsi_tokens_seen(on, ch->lu, ch->next);
 	if (ch->ua)
 		scsi_ua_raise_lu(on, ch->lu, ch->ua, ch->but);
+	scsi_cd_changed(on, ch->lu, was, ch->next);
 	gw_tour_next(t);
 }
 
@@ -132,6 +133,7 @@ publish(struct scsi_change *ch)
 
 	lu->view = ch->next;
 	atomic_store_explicit(&lu->bytes, ch->next->nblk << ch->next->shift, memory_order_relaxed);
+	atomic_store_explicit(&lu->ejected, ch->next->ejected, memory_order_relaxed);
 	gw_tour_start(&ch->tour, show, shown);
 }
 

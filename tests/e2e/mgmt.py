@@ -186,7 +186,14 @@ WRONG = (
     ("-m logicalunit -o new -t 1 -l 5 -b /x -y 513", 22, "block size"),
     ("-m logicalunit -o new -t 1 -l 5 -b /x -f quick", 22, "bsoflags"),
     ("-m logicalunit -o new -t 1 -l 5 -E mem", 22, "needs its size"),
-    ("-m logicalunit -o new -t 1 -l 5 -b /x -Y tape", 22, "only device type is disk"),
+    ("-m logicalunit -o new -t 1 -l 5 -b /x -Y tape", 22, "device types are disk and cd"),
+    ("-m logicalunit -o new -t 1 -l 5 -b /x -Y cd -y 512", 22, "blocks of 2048 bytes"),
+    ("-m logicalunit -o new -t 1 -l 5 -b /x -Y cd -P readonly=0", 22, "always read-only"),
+    ("-m logicalunit -o new -t 1 -l 5 -b /x -Y dvd -P removable=0", 22, "always read-only and removable"),
+    ("-m logicalunit -o new -t 1 -l 5 -b /x -Y cd -S size=1m", 22, "that of its image"),
+    ("-m logicalunit -o new -t 1 -l 5 -b /x -Y cd -P thin_provisioning=1", 22, "not thinly provisioned"),
+    ("-m logicalunit -o new -t 1 -l 5 -b /x -Y cd -P thin_threshold=80", 22, "has no thin_threshold"),
+    ("-m logicalunit -o new -t 1 -l 5 -Y cd -E mem", 22, "bstype is rdwr"),
     ("-m logicalunit -o new -t 1 -l 5 -b /x -Y foo", 22, "unknown target type"),
     ("-m logicalunit -o update -t 1 -l 1 -P bogus=1", 22, "no parameter"),
     ("-m logicalunit -o update -t 1 -l 1 -P readonly=2", 22, "0 to 1"),
@@ -712,9 +719,10 @@ def _(lab):
 def _(lab):
     if not shutil.which("tgt-admin"):
         raise Skip("needs tgt-admin")
-    conf, disk = lab.path("targets.conf"), lab.file("adm")
+    conf, disk, image = lab.path("targets.conf"), lab.file("adm"), lab.file("adm.iso")
     text = (f"default-driver iscsi\n<target {IQN}adm>\n  <backing-store {disk}>\n"
             "    write-cache off\n    vendor_id ACME\n  </backing-store>\n"
+            f"  <backing-store {image}>\n    device-type cd\n  </backing-store>\n"
             "  incominguser joe secret123456\n  initiator-address 192.0.2.0/24\n"
             "  MaxConnections 4\n  FirstBurstLength 131072\n</target>\n")
 
@@ -733,6 +741,9 @@ def _(lab):
     need(f": {IQN}adm" in show and disk in show and "192.0.2.0/24" in show, show)
     lun = [o for o in lab.state().values() if o["key"].startswith("lun:") and disk in str(o["kv"])]
     same((lun[0]["vendor"], lun[0]["write_cache"]), ("ACME", False))
+    need("Type: cd/dvd" in show, show)
+    cd = [o for o in lab.state().values() if o["key"].startswith("lun:") and image in str(o["kv"])][0]
+    same((cd["type"], cd["block_size"], cd["readonly"], cd["removable"]), ("cd", 2048, True, True))
     need(f"<target {IQN}adm>" in admin("--dump"))
     write(text.replace("192.0.2.0/24", "198.51.100.0/24"))
     admin("--update", IQN + "adm", "-c", conf)

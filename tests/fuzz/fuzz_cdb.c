@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A sequence of commands from two nexuses on two cores against LUs in memory. Input, repeated:
- * 1 byte (bit 0: nexus, bits 1-2: LUN, bit 3: want_dir, bit 4: the data never comes, bit 5: a task
- * management function instead, bits 6-7: EDTL 0, what the CDB says, half of it, twice it), 16 bytes
- * of CDB, 1 byte n and n bytes of data-out.
+ * 1 byte (bit 0: nexus, bits 1-2: LUN, bit 3: want_dir, bit 4: the data never comes, but on LUN 0
+ * it is for the REPORT LUNS well-known LU, bit 5: a task management function instead, bits 6-7:
+ * EDTL 0, what the CDB says, half of it, twice it), 16 bytes of CDB, 1 byte n and n bytes of
+ * data-out.
  */
 #include "tests/unit/scsi/rig.h"
 
@@ -18,7 +19,10 @@ settle(struct bench *s)
 	for (unsigned i = 0; i < 2; i++) {
 		scsi_lu_tick(s->disk);
 		scsi_lu_tick(s->cd);
+		scsi_lu_tick(s->rom);
 	}
+	rig.space.avail ^= 60 << 20;
+	scsi_lu_look_at_space(s->disk);
 	rig_tick();
 }
 
@@ -53,12 +57,13 @@ check(const struct rig_cmd *c)
 }
 
 static void
-command(struct bench *s, struct gw_nexus *n, uint8_t flags, const uint8_t *cdb,
-	const uint8_t *data, unsigned len)
+command(struct bench *s, struct gw_nexus *n, uint8_t flags, const uint8_t *cdb, const uint8_t *data,
+	unsigned len)
 {
 	static const uint8_t times[] = {0, 2, 1, 4};
 	static uint8_t out[GW_XFER_MAX];
-	uint64_t lun = (flags >> 1 & 3) == 3 ? GW_LUN_REPORT : (flags >> 1 & 3);
+	bool wlun = !(flags >> 1 & 3) && (flags & 0x10);
+	uint64_t lun = wlun ? GW_LUN_REPORT : (flags >> 1 & 3);
 	uint8_t dir = flags & 8 ? GW_DIR_OUT : GW_DIR_IN;
 	struct rig_cmd *c = rig_begin_raw(n, lun, cdb, 16, dir, 0);
 	uint32_t full = c->cmd.data_len;
@@ -67,7 +72,7 @@ command(struct bench *s, struct gw_nexus *n, uint8_t flags, const uint8_t *cdb,
 		forget(c);
 	rig_free(c);
 	c = rig_begin_raw(n, lun, cdb, 16, dir, full / 2 * times[flags >> 6]);
-	if (!c->refused && (flags & 0x10)) {
+	if (!c->refused && (flags & 0x10) && !wlun) {
 		forget(c);
 	} else if (!c->refused) {
 		memcpy(out, data, len);
@@ -83,13 +88,34 @@ command(struct bench *s, struct gw_nexus *n, uint8_t flags, const uint8_t *cdb,
 	rig_free(c);
 }
 
+/* With a drive, and disks that know how full their pool is. */
+static void
+open_bench(struct bench *s)
+{
+	struct scsi_lu_conf conf;
+
+	rig_init();
+	rig.space = (struct be_space){.used = 1 << 20, .avail = 8 << 20, .total = 64 << 20};
+	rig_target(&s->rt);
+	s->rom = rig_target_rom(&s->rt);
+	bench_enter(s);
+	conf = *scsi_lu_conf(s->disk);
+	conf.thin_threshold = 80;
+	BUG(scsi_lu_update(s->disk, &conf));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct scsi_alua_set held = {.tpgt = 2, .state = SCSI_ACCESS_STANDBY};
 	struct bench s;
 
-	bench_open(&s);
+	open_bench(&s);
 	rig.sanitize_state = BE_SANITIZED;
+	/* Group 2 is the administrator's, and at nobody's port. */
+	rig_model.ngroup = 2;
+	rig_groups[1] = 2;
+	scsi_alua_set(rig_alua, &held, 1);
 	for (unsigned i = 0; size >= HEAD && i < COMMANDS; i++) {
 		unsigned n = GW_MIN((size_t)data[17], size - HEAD);
 		struct gw_nexus *nexus = data[0] & 1 ? s.b : s.a;

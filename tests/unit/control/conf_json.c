@@ -24,6 +24,9 @@ read_text(const char *text)
 	"{\"set\":[{\"key\":\"lun:1/" \
 	"1\",\"tid\":1,\"lun\":1,\"naa\":\"60000000000000000000000000000001\""
 #define TGT_HEAD "{\"set\":[{\"key\":\"target:1\",\"tid\":1,\"iqn\":\"iqn.a:b\""
+/* The end of a target with one map; a map with one entry. */
+#define MAPS(map)   ",\"maps\":[" map "]}]}"
+#define LUNS(entry) "{\"name\":\"a\",\"luns\":[[" entry "]]}"
 
 START_TEST(test_defaults)
 {
@@ -41,6 +44,7 @@ START_TEST(test_defaults)
 	ck_assert_uint_eq(t->params.queue_depth, 128);
 	ck_assert_uint_eq(t->params.header_digest, 3);
 	ck_assert_uint_eq(t->nacl, 0);
+	ck_assert_uint_eq(t->nalua, 0);
 	ck_assert_str_eq(l->bstype, "none");
 	ck_assert_ptr_nonnull(l->kv);
 	ck_assert_ptr_null(l->kv[0]);
@@ -68,20 +72,76 @@ START_TEST(test_everything_set)
 	    "\"params\":{\"MaxRecvDataSegmentLength\":8192,\"HeaderDigest\":[\"CRC32C\"],"
 	    "\"InitialR2T\":true,\"MaxQueueCmd\":32,\"nop_interval\":0},"
 	    "\"acl\":[\"ALL\",\"192.0.2.0/24\",\"[2001:db8::]/32\"],\"acl_names\":[\"iqn.x:*\"],"
-	    "\"in\":[\"u\"],\"out\":\"u\"},"
-	    "{\"key\":\"lun:1/0\",\"tid\":1,\"lun\":0,\"bstype\":\"uring\","
+	    "\"in\":[\"u\"],\"out\":\"u\","
+	    "\"alua\":[{\"tpgt\":7,\"state\":\"offline\"},"
+	    "{\"state\":\"active-optimized\",\"preferred\":true,\"tpgt\":65535}]},"
+	    "{\"key\":\"lun:1/0\",\"tid\":1,\"lun\":0,\"type\":\"cd\",\"bstype\":\"uring\","
 	    "\"kv\":[\"path=/srv/x\",\"direct=1\"],\"block_size\":4096,\"lbppbe\":3,\"la_lba\":7,"
 	    "\"naa\":\"6000000000000000000000000000000A\",\"scsi_id\":\"i\",\"serial\":\"s\","
 	    "\"vendor\":\"v\",\"product\":\"p\",\"rev\":\"r\",\"removable\":true,\"readonly\":true,"
-	    "\"online\":false,\"thin\":true,\"sense_format\":1,\"swp\":true,\"write_cache\":false,"
+	    "\"online\":false,\"thin\":true,\"thin_threshold\":80,"
+	    "\"sense_format\":1,\"swp\":true,\"write_cache\":false,"
 	    "\"rotation_rate\":1,\"opt_xfer_gran\":8,\"opt_xfer_len\":64}],\"del\":[]}"));
 	ck_assert(chg.full && chg.force);
+	ck_assert_uint_eq(chg.portal[0].tpgt, 2);
 	ck_assert_uint_eq(chg.target[0].nacl, 4);
 	ck_assert_uint_eq(chg.target[0].params.header_digest, 2);
+	ck_assert_uint_eq(chg.target[0].nalua, 2);
+	ck_assert_uint_eq(chg.target[0].alua[0].tpgt, 7);
+	ck_assert_uint_eq(chg.target[0].alua[0].state, SCSI_ACCESS_OFFLINE);
+	ck_assert(!chg.target[0].alua[0].preferred);
+	ck_assert_uint_eq(chg.target[0].alua[1].tpgt, 65535);
+	ck_assert_uint_eq(chg.target[0].alua[1].state, SCSI_ACCESS_OPTIMIZED);
+	ck_assert(chg.target[0].alua[1].preferred);
 	ck_assert_str_eq(chg.lun[0].kv[1], "direct=1");
+	ck_assert_int_eq(chg.lun[0].scsi.kind, SCSI_KIND_CD);
 	ck_assert_uint_eq(chg.lun[0].scsi.naa[15], 0x0a);
 	ck_assert(chg.lun[0].scsi.descriptor_sense);
+	ck_assert_uint_eq(chg.lun[0].scsi.thin_threshold, 80);
 	ck_assert_uint_eq(chg.system->chap_mask, 1u << 7);
+	gw_conf_json_free(&chg);
+}
+END_TEST
+
+START_TEST(test_portal_transport)
+{
+	ck_assert(
+	    read_text("{\"set\":[{\"key\":\"portal:[::]:3260\",\"host\":\"::\"},"
+		      "{\"key\":\"portal:[::1]:3260\",\"host\":\"::1\",\"transport\":\"tcp\"},"
+		      "{\"key\":\"portal:[::]:3260/iser\",\"host\":\"::\",\"transport\":\"iser\"}],"
+		      "\"del\":[\"portal:192.0.2.1:3260/iser\"]}"));
+	ck_assert_uint_eq(chg.nportal, 3);
+	ck_assert_int_eq(chg.portal[0].transport, GW_TRANSPORT_TCP);
+	ck_assert_int_eq(chg.portal[1].transport, GW_TRANSPORT_TCP);
+	ck_assert_int_eq(chg.portal[2].transport, GW_TRANSPORT_ISER);
+	ck_assert_int_eq(chg.del[0].kind, GW_KEY_PORTAL);
+	ck_assert_str_eq(chg.del[0].name, "192.0.2.1:3260/iser");
+	gw_conf_json_free(&chg);
+}
+END_TEST
+
+START_TEST(test_maps)
+{
+	const struct gw_conf_map *m;
+
+	ck_assert(read_text(TGT_HEAD ",\"maps\":[{\"name\":\"iqn.x:a\",\"luns\":"
+				     "[[0,16383,false],[16383,1,true]]},"
+				     "{\"name\":\"iqn.x:*\",\"luns\":[]},"
+				     "{\"all\":\"rw\",\"name\":\"b\"},"
+				     "{\"name\":\"c\",\"all\":\"ro\"}]}]}"));
+	ck_assert_uint_eq(chg.target[0].nmap, 4);
+	m = chg.target[0].map;
+	ck_assert_str_eq(m[0].name, "iqn.x:a");
+	ck_assert_uint_eq(m[0].nlun, 2);
+	ck_assert_uint_eq(m[0].lun[0].own, 0);
+	ck_assert_uint_eq(m[0].lun[0].lun, 16383);
+	ck_assert(!m[0].lun[0].ro && m[0].lun[1].ro && !m[0].all);
+	ck_assert_uint_eq(m[0].lun[1].own, 16383);
+	ck_assert(!m[1].all && m[1].nlun == 0);
+	ck_assert(m[2].all && !m[2].ro && m[3].all && m[3].ro);
+	gw_conf_json_free(&chg);
+	ck_assert(read_text(TGT_HEAD ",\"maps\":[]}]}"));
+	ck_assert_uint_eq(chg.target[0].nmap, 0);
 	gw_conf_json_free(&chg);
 }
 END_TEST
@@ -100,6 +160,29 @@ START_TEST(test_del_keys)
 }
 END_TEST
 
+START_TEST(test_alua_has_an_end)
+{
+	char text[4096];
+	int n = 0;
+
+	for (unsigned count = GW_GROUPS_MAX; count <= GW_GROUPS_MAX + 1; count++) {
+		n = snprintf(text, sizeof(text), TGT_HEAD ",\"alua\":[");
+		for (unsigned i = 1; i <= count; i++)
+			n += snprintf(text + n, sizeof(text) - (size_t)n,
+				      "%s{\"tpgt\":%u,\"state\":\"standby\"}", i > 1 ? "," : "", i);
+		snprintf(text + n, sizeof(text) - (size_t)n, "]}]}");
+		if (count > GW_GROUPS_MAX) {
+			ck_assert(!read_text(text));
+			ck_assert_ptr_nonnull(strstr(err.text, "alua"));
+			continue;
+		}
+		ck_assert(read_text(text));
+		ck_assert_uint_eq(chg.target[0].nalua, GW_GROUPS_MAX);
+		gw_conf_json_free(&chg);
+	}
+}
+END_TEST
+
 /* What is wrong, and what the sentence must name. */
 START_TEST(test_refused)
 {
@@ -108,6 +191,7 @@ START_TEST(test_refused)
 		int tgt_err;
 	} row[] = {
 	    {"{\"fuul\":true}", "params", "fuul", 23},
+	    {"{\"set\":[{\"key\":\"lun:1/1\",\"type\":\"tape\"}]}", "lun:1/1", "type", 17},
 	    {"{\"full\":1}", "params", "full", 17},
 	    {"{\"set\":{}}", "params", "set", 17},
 	    {"{\"set\":[1]}", "set", "key", 17},
@@ -135,8 +219,32 @@ START_TEST(test_refused)
 	    {TGT_HEAD ",\"acl\":[\"ALL\",\"example.com\"]}]}", "target:1", "example.com", 17},
 	    {TGT_HEAD ",\"acl\":[1]}]}", "target:1", "acl", 17},
 	    {TGT_HEAD ",\"acl_names\":[\"\"]}]}", "target:1", "acl_names", 17},
+	    {TGT_HEAD MAPS("1"), "target:1", "object", 17},
+	    {TGT_HEAD ",\"maps\":{}}]}", "target:1", "maps", 17},
+	    {TGT_HEAD MAPS("{\"luns\":[]}"), "target:1", "name", 17},
+	    {TGT_HEAD MAPS("{\"name\":\"a\"}"), "target:1", "one of", 17},
+	    {TGT_HEAD MAPS("{\"name\":\"a\",\"luns\":[],\"all\":\"rw\"}"), "target:1", "one of",
+	     17},
+	    {TGT_HEAD MAPS("{\"name\":\"a\",\"all\":true}"), "target:1", "all", 17},
+	    {TGT_HEAD MAPS("{\"name\":\"a\",\"all\":\"wo\"}"), "target:1", "all", 17},
+	    {TGT_HEAD MAPS("{\"name\":\"a\",\"luns\":{}}"), "target:1", "luns", 17},
+	    {TGT_HEAD MAPS("{\"name\":\"a\",\"luns\":[],\"ro\":true}"), "target:1", "ro", 23},
+	    {TGT_HEAD MAPS(LUNS("0,1")), "target:1", "luns", 17},
+	    {TGT_HEAD MAPS(LUNS("0,1,true,1")), "target:1", "luns", 17},
+	    {TGT_HEAD MAPS(LUNS("0,1,1")), "target:1", "luns", 17},
+	    {TGT_HEAD MAPS(LUNS("0,1.0,true")), "target:1", "luns", 17},
+	    {TGT_HEAD MAPS(LUNS("-1,1,true")), "target:1", "luns", 17},
+	    {TGT_HEAD MAPS(LUNS("0,16384,true")), "target:1", "luns", 17},
+	    {TGT_HEAD MAPS(LUNS("16384,0,true")), "target:1", "luns", 17},
 	    {TGT_HEAD ",\"in\":[\"a\",null]}]}", "target:1", "in", 17},
 	    {TGT_HEAD ",\"out\":5}]}", "target:1", "out", 17},
+	    {TGT_HEAD ",\"alua\":{}}]}", "target:1", "alua", 17},
+	    {TGT_HEAD ",\"alua\":[{\"tpgt\":1}]}]}", "target:1", "state", 17},
+	    {TGT_HEAD ",\"alua\":[{\"state\":\"standby\"}]}]}", "target:1", "tpgt", 17},
+	    {TGT_HEAD ",\"alua\":[{\"tpgt\":0,\"state\":\"standby\"}]}]}", "target:1", "tpgt", 17},
+	    {TGT_HEAD ",\"alua\":[{\"tpgt\":1,\"state\":\"stand\"}]}]}", "target:1", "state", 17},
+	    {TGT_HEAD ",\"alua\":[{\"tpgt\":1,\"state\":2}]}]}", "target:1", "state", 17},
+	    {TGT_HEAD ",\"alua\":[{\"tpgt\":1,\"colour\":2}]}]}", "target:1", "colour", 23},
 	    {LUN_HEAD ",\"lbppbe\":16}]}", "lun:1/1", "lbppbe", 17},
 	    {LUN_HEAD ",\"block_size\":-1}]}", "lun:1/1", "block_size", 17},
 	    {LUN_HEAD ",\"kv\":[\"path\"]}]}", "lun:1/1", "path", 17},
@@ -154,6 +262,14 @@ START_TEST(test_refused)
 	     "3260", 17},
 	    {"{\"set\":[{\"key\":\"portal:x\",\"host\":\"x\",\"port\":65536}]}", "portal:x", "port",
 	     17},
+	    {"{\"set\":[{\"key\":\"portal:[::]:3260\",\"host\":\"::\",\"transport\":\"iser\"}]}",
+	     "portal:[::]:3260", "/iser", 17},
+	    {"{\"set\":[{\"key\":\"portal:[::]:3260/iser\",\"host\":\"::\"}]}",
+	     "portal:[::]:3260/iser", "those of portal:[::]:3260", 17},
+	    {"{\"set\":[{\"key\":\"portal:[::]:3260\",\"host\":\"::\",\"transport\":\"ib\"}]}",
+	     "portal:[::]:3260", "neither \"tcp\" nor \"iser\"", 17},
+	    {"{\"set\":[{\"key\":\"portal:[::]:3260\",\"host\":\"::\",\"transport\":null}]}",
+	     "portal:[::]:3260", "transport", 17},
 	    {"{\"set\":[{\"key\":\"account:a\",\"name\":\"b\",\"secret\":\"s\"}]}", "account:a",
 	     "account:b", 17},
 	    {"{\"set\":[{\"key\":\"account:a\",\"name\":\"a\"}]}", "account:a", "secret", 17},
@@ -173,4 +289,5 @@ START_TEST(test_refused)
 }
 END_TEST
 
-SUITE("conf_json", test_defaults, test_everything_set, test_del_keys, test_refused)
+SUITE("conf_json", test_defaults, test_everything_set, test_portal_transport, test_maps,
+      test_alua_has_an_end, test_del_keys, test_refused)

@@ -77,6 +77,12 @@ scsi_lu_dev(const struct scsi_lu *lu)
 }
 
 bool
+scsi_lu_ejected(const struct scsi_lu *lu)
+{
+	return false;
+}
+
+bool
 scsi_lu_prevented(const struct scsi_lu *lu)
 {
 	return false;

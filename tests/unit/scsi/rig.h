@@ -809,10 +809,24 @@ rig_conf(uint64_t lun)
 	return c;
 }
 
+/* A CD/DVD drive. */
+RIG_UNUSED static struct scsi_lu_conf
+rig_rom_conf(uint64_t lun)
+{
+	struct scsi_lu_conf c = rig_conf(lun);
+
+	c.kind = SCSI_KIND_CD;
+	c.block_size = SCSI_CD_BLOCK;
+	c.removable = c.readonly = true;
+	c.thin = c.write_cache = false;
+	strcpy(c.product, "VIRTUAL-CDROM");
+	return c;
+}
+
 /* LUN 0 is the controller, LUN 1 a disk (home core 0), LUN 2 a removable disk (home core 1). */
 struct rig_target {
 	struct gw_target t;
-	struct gw_lun lun[3];
+	struct gw_lun lun[4];
 };
 
 /* Portal group 1; tests may add others. */
@@ -875,6 +889,18 @@ rig_target(struct rig_target *rt)
 	}
 }
 
+/* Adds a drive with an image as LUN 3 (home core 0). */
+RIG_UNUSED static struct scsi_lu *
+rig_target_rom(struct rig_target *rt)
+{
+	struct scsi_lu_conf conf = rig_rom_conf(3);
+
+	rt->lun[3].lun = 3;
+	rt->t.nlun = 4;
+	BUG(scsi_lu_new(&conf, rig_dev_new(RIG_BLOCKS * 512, true), &rt->lun[3].lu));
+	return rt->lun[3].lu;
+}
+
 RIG_UNUSED static void
 rig_target_free(struct rig_target *rt)
 {
@@ -894,8 +920,8 @@ rig_calm(struct gw_nexus *n)
 /* The usual bench: a target and a nexus on each core. */
 struct bench {
 	struct rig_target rt;
-	struct gw_nexus *a, *b; /* cores 0 and 1 */
-	struct scsi_lu *disk, *cd;
+	struct gw_nexus *a, *b;          /* cores 0 and 1 */
+	struct scsi_lu *disk, *cd, *rom; /* rom: bench_open_rom() only */
 };
 
 RIG_UNUSED static void
@@ -914,6 +940,17 @@ bench_open(struct bench *b)
 {
 	rig_init();
 	rig_target(&b->rt);
+	b->rom = NULL;
+	bench_enter(b);
+}
+
+/* With a CD/DVD drive as LUN 3. */
+RIG_UNUSED static void
+bench_open_rom(struct bench *b)
+{
+	rig_init();
+	rig_target(&b->rt);
+	b->rom = rig_target_rom(&b->rt);
 	bench_enter(b);
 }
 

@@ -191,6 +191,11 @@ START_TEST(eject_and_prevent)
 	s.a = NULL;
 	ck_assert(!scsi_lu_prevented(s.cd));
 	ck_assert_uint_eq(rig_none(s.b, 2, "1b 00 00 00 02"), 0);
+	/* What is out stays out. */
+	ck_assert_uint_eq(rig_none(s.b, 2, "1e 00 00 00 01"), 0);
+	ck_assert_uint_eq(rig_none(s.b, 2, "1b 00 00 00 03"), SENSE_PREVENTED);
+	ck_assert_uint_eq(rig_none(s.b, 2, TUR), SENSE_TRAY_OPEN);
+	ck_assert_uint_eq(rig_none(s.b, 2, "1e 00 00 00 00"), 0);
 	ck_assert_uint_eq(rig_none(s.b, 1, "1b 00 00 00 02"), SENSE_CDB_FIELD);
 	ck_assert_uint_eq(rig_none(s.b, 1, "1b 00 00 00 00"), 0);
 }
@@ -521,4 +526,4 @@ END_TEST
 RIG_SUITE("scsi/state", setup, teardown, attentions_in_order, new_nexus_sees_power_on, mode_sense,
 	  mode_select_takes_effect, mode_select_refuses_whole, eject_and_prevent, reservations,
 	  reservation_race, reserved_while_data_came, administrator, device_comes_and_goes,
-	  device_is_swapped,	  retarget, free_waits, many_end_at_once)
+	  device_is_swapped, retarget, free_waits, many_end_at_once)
