@@ -105,6 +105,7 @@ def payload(work, script, more=()):
     for tests in ("proto", "e2e"):
         shutil.copytree(os.path.join(TOP, "tests", tests), os.path.join(root, tests),
                         ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(os.path.join(TOP, "tests/unit/scsi/opcodes.txt"), root)
     with open(os.path.join(root, "init"), "w", encoding="ascii") as f:
         f.write("export PATH=/lgt/bin:$PATH LD_LIBRARY_PATH=/lgt/so LGT_BUILD=/lgt/bin PYTHONDONTWRITEBYTECODE=1\n"
                 f"export LGT_LAB={os.environ.get('LGT_LAB', '')} LGT_SAN= LGT_SCALE={1 if accel() == 'kvm' else 6}\n"
