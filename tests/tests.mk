@@ -107,9 +107,9 @@ lint:
 check-unit: unit replay
 	@$(RUNNER) $(UNIT_BIN) $(REPLAY_BIN)
 
-## make check-conform   all of iscsi-test-cu, as a table
+## make check-conform   all of iscsi-test-cu on all kinds of LUN, as a table
 check-conform: all
-	@LGT_BUILD=$(abspath $(B)) LGT_SAN=$(SAN) python3 tests/conform/run.py --table
+	@LGT_BUILD=$(abspath $(B)) LGT_SAN=$(SAN) python3 tests/conform/run.py --table --strict
 
 ## make check-vm        in a QEMU guest: open-iscsi, fio, boot from a LUN
 check-vm: all tools
