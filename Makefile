@@ -17,7 +17,7 @@ comma	:= ,
 # Before anything asks pkg-config: a clean machine has none. A stamp makes the second look free.
 GOALS	:= $(or $(MAKECMDGOALS),all)
 NEEDS	:= $(if $(filter-out help clean,$(GOALS)),build) $(if $(findstring clang,$(CC)),clang) \
-	   $(if $(filter check unit lint check-% replay,$(GOALS)),check) $(if $(filter run,$(GOALS)),run) \
+	   $(if $(filter check unit lint check-% replay,$(GOALS)),check) $(if $(filter run,$(GOALS)),run) $(if $(filter deb,$(GOALS)),deb) \
 	   $(if $(filter check-vm check-boot bench-nvme bench-iser,$(GOALS)),vm) $(if $(filter fuzz,$(GOALS)),fuzz) \
 	   $(if $(filter bench bench-scale flame,$(GOALS)),bench)
 ifeq ($(DEPS),1)
@@ -74,6 +74,7 @@ all: $(addprefix $(B)/,$(PROGRAMS))
 
 -include tests/tests.mk
 -include mgmt/install.mk
+-include debian/deb.mk
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)

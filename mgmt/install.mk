@@ -11,7 +11,7 @@ INSTALL	   ?= install
 ## make install           programs, man pages, systemd units and completion under $(DESTDIR)$(PREFIX)
 install: all
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(MANDIR)/man7 $(DESTDIR)$(MANDIR)/man8 \
-		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(COMPLETIONDIR) $(DESTDIR)/etc/lichgate
+		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(COMPLETIONDIR)
 	$(INSTALL) -d -m 0700 $(DESTDIR)/var/lib/lichgate
 	$(INSTALL) -m 0755 $(addprefix $(B)/,$(PROGRAMS)) $(DESTDIR)$(SBINDIR)
 	$(INSTALL) -m 0644 mgmt/man/*.7 $(DESTDIR)$(MANDIR)/man7

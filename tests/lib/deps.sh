@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# deps.sh PURPOSE…: installs what Debian 12 or 13 lacks for build, check, run, vm, bench, fuzz or clang.
+# deps.sh PURPOSE…: installs what Debian 12 or 13 lacks for build, deb, check, run, vm, bench, fuzz or clang.
 # Looks at the package database only; the network is used when something is missing.
 set -eu
 
@@ -11,6 +11,7 @@ packages()
 			libsqlite3-dev libsystemd-dev librdmacm-dev libibverbs-dev ;;
 	clang)	echo clang libclang-rt-dev ;;
 	fuzz)	echo clang libclang-rt-dev ;;
+	deb)	echo dpkg-dev debhelper fakeroot git systemd ;;
 	run)	echo libiscsi-bin qemu-utils qemu-block-extra python3 ;;
 	check)	echo check libiscsi-bin libiscsi-dev qemu-utils qemu-block-extra python3 git \
 			shellcheck mandoc tgt ;;
