@@ -4,6 +4,11 @@
 #include "tests/unit/base/suite.h"
 
 #define MIB (1u << 20)
+/*
+ * Of many turns, and of few addresses: ThreadSanitizer leaves a program half a TiB of them at
+ * times, as the kernel happens to lay it out.
+ */
+#define HUGE_MEM (320ull << 30)
 
 static struct bench b; /* a core wants a cache line, which a stack under ASan has not */
 static struct tmpfile tmp;
@@ -80,19 +85,19 @@ END_TEST
 START_TEST(test_mem_of_any_size)
 {
 	struct one_io one = {
-	    .io = {.op = BE_EXTENT, .len = 1ull << 40, .done = one_done}};
+	    .io = {.op = BE_EXTENT, .len = HUGE_MEM, .done = one_done}};
 	unsigned turns = 0;
 
-	bench_open(&b, "mem", KV("size=1099511628288"));
+	bench_open(&b, "mem", KV("size=343597384192"));
 	be_submit(b.chan, &one.io);
 	while (stub_turn(&b.s))
 		turns++;
 	ck_assert_uint_gt(turns, 8);
 	ck_assert(!one.io.mapped);
-	ck_assert_uint_eq(one.io.extent, 1ull << 40);
-	run(BE_WRITE, 1ull << 40, 512);
-	expect(1ull << 40, 512, true, 512);
-	expect(0, (1ull << 40) + 512, false, 1ull << 40);
+	ck_assert_uint_eq(one.io.extent, HUGE_MEM);
+	run(BE_WRITE, HUGE_MEM, 512);
+	expect(HUGE_MEM, 512, true, 512);
+	expect(0, HUGE_MEM + 512, false, HUGE_MEM);
 	bench_close(&b);
 }
 END_TEST
