@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""lichgate-appliance COMMAND: the table of commands, each a module with add_arguments(parser) and run(args)."""
+import argparse
+import importlib
+import sys
+
+from . import Refused
+
+# Command: what it does. Its module has its name, with _ for -, and is loaded when it is asked for.
+COMMANDS = {
+    "status": "show the version, both slots and what will boot next",
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="lichgate-appliance", description="Look after this appliance.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, does in COMMANDS.items():
+        sub = commands.add_parser(name, help=does, description=does[0].upper() + does[1:] + ".")
+        sub.set_defaults(command=name)
+        if sys.argv[1:2] == [name]:
+            module = importlib.import_module("." + name.replace("-", "_"), __package__)
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.run)
+    args = parser.parse_args()
+    try:
+        return args.run(args)
+    except Refused as why:
+        print(f"lichgate-appliance {args.command}: {why}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

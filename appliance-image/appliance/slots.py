@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The two slots: which runs, what each holds, and GRUB's environment block that says which boots."""
+import json
+import os
+import re
+
+from . import Refused, paths
+
+SLOTS = ("a", "b")
+ENV_SIZE = 1024
+ENV_HEAD = "# GRUB Environment Block\n"
+OURS = ("good", "try")
+
+# What may stand in a manifest that ends up in GRUB's script and on the kernel's command line.
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~-]{0,63}")
+CMDLINE = re.compile(r"[A-Za-z0-9_.,:=/@+ -]{0,1024}")
+HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def other(slot):
+    return "b" if slot == "a" else "a"
+
+
+def options():
+    """The kernel's command line, as a dictionary; a word without a value has ''."""
+    with open(paths.CMDLINE, encoding="ascii", errors="replace") as f:
+        return dict((word.partition("=")[0], word.partition("=")[2]) for word in f.read().split())
+
+
+def running():
+    slot = options().get("lichgate.slot")
+    if slot not in SLOTS:
+        raise Refused("this system was not booted from a slot of an appliance")
+    return slot
+
+
+def on_trial():
+    """Is this the one boot that an update asked for?"""
+    return "lichgate.try" in options()
+
+
+def environment():
+    """GRUB's variables."""
+    try:
+        with open(paths.GRUBENV, encoding="ascii", errors="replace") as f:
+            block = f.read()
+    except OSError as e:
+        raise Refused(f"the boot partition cannot be read: {e.strerror}") from e
+    lines = [line for line in block.split("\n") if "=" in line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def set_environment(**changes):
+    """
+    Changes some of GRUB's variables. GRUB wants 1024 bytes, and writes them where they are: so does this. What counts
+    is in the first sector, which a disk writes whole or not at all.
+    """
+    now = {**environment(), **changes}
+    text = ENV_HEAD + "".join(f"{key}={now[key]}\n" for key in sorted(now, key=lambda k: (k not in OURS, k)))
+    if len(text) > ENV_SIZE:
+        raise Refused("GRUB's environment block is full")
+    fd = os.open(paths.GRUBENV, os.O_WRONLY)
+    try:
+        os.pwrite(fd, text.ljust(ENV_SIZE, "#").encode("ascii"), 0)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def directory(slot):
+    return os.path.join(paths.BOOT, slot)
+
+
+def manifest(slot):
+    """What a slot holds, or None: boot.cfg is written last and removed first, so without it the slot is empty."""
+    try:
+        os.stat(os.path.join(directory(slot), "boot.cfg"))
+        with open(os.path.join(directory(slot), "manifest.json"), encoding="utf-8") as f:
+            return json.load(f)
+    except (OSError, ValueError):
+        return None
+
+
+def boot_cfg(manifest, slot):
+    """What GRUB reads of a slot: grub.cfg puts $options behind the kernel's name. The image's builder uses it, too."""
+    return (f"set version='{manifest['version']}'\n"
+            f"set options='{manifest['cmdline']} lichgate.slot={slot} lichgate.roothash={manifest['roothash']}"
+            f" lichgate.hashoffset={manifest['hash_offset']}'\n")
