@@ -114,7 +114,7 @@ scsi_copy_in_order(const struct scsi_copy *c)
 /* What is remembered of a copy that ended: for RECEIVE COPY STATUS and FAILED SEGMENT DETAILS. */
 struct copy_result {
 	uint64_t nexus; /* its id; 0: free */
-	const struct scsi_lu *lu;
+	uint64_t lu;	/* its id: the next LU may be made at its address */
 	uint8_t list_id, status;
 	bool details; /* the sense data was not fetched yet */
 	uint8_t sense_len, sense[GW_SENSE_MAX];
@@ -125,7 +125,7 @@ struct copy_result {
 /* For RECEIVE ROD TOKEN INFORMATION. */
 struct odx_result {
 	uint64_t nexus; /* its id; 0: free */
-	const struct scsi_lu *lu;
+	uint64_t lu;	/* its id */
 	uint32_t list_id;
 	uint8_t sa, status;
 	bool runs, has_token;

@@ -31,7 +31,7 @@ find(const struct gw_cmd *cmd, uint8_t list_id)
 	for (unsigned i = 0; i < COPY_RESULTS; i++) {
 		struct copy_result *r = &cc->result[i];
 
-		if (r->nexus == cmd->nexus->id && r->lu == cmd->lu && r->list_id == list_id)
+		if (r->nexus == cmd->nexus->id && r->lu == cmd->lu->id && r->list_id == list_id)
 			return r;
 	}
 	return NULL;
@@ -58,7 +58,7 @@ scsi_copy_remember(const struct scsi_copy *c)
 		return;
 	cc->next_result = (cc->next_result + 1) % COPY_RESULTS;
 	*r = (struct copy_result){.nexus = cmd->nexus->id,
-				  .lu = cmd->lu,
+				  .lu = cmd->lu->id,
 				  .list_id = c->list.list_id,
 				  .status = cmd->status,
 				  .details = cmd->status == SAM_CHECK_CONDITION,

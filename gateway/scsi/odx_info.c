@@ -37,7 +37,8 @@ find(const struct gw_cmd *cmd)
 	for (unsigned i = 0; i < ODX_RESULTS; i++) {
 		struct odx_result *r = &cc->odx[i];
 
-		if (r->nexus == cmd->nexus->id && r->lu == cmd->lu && r->list_id == list_id(cmd))
+		if (r->nexus == cmd->nexus->id && r->lu == cmd->lu->id &&
+		    r->list_id == list_id(cmd))
 			return r;
 	}
 	return NULL;
@@ -74,7 +75,7 @@ fresh(const struct gw_cmd *cmd)
 	}
 	memset(r, 0, sizeof(*r));
 	r->nexus = cmd->nexus->id;
-	r->lu = cmd->lu;
+	r->lu = cmd->lu->id;
 	r->list_id = list_id(cmd);
 	r->sa = cmd->op->sa;
 	return r;
