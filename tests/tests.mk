@@ -97,7 +97,7 @@ FUZZ_MAKE = $(MAKE) CC=clang SAN=address,undefined B=$(B)/fuzz CFLAGS="-O1 -g -f
 ##                      SAN=address,undefined or SAN=thread: instrumented; ONLY=REGEX: tests whose path matches
 check: all unit replay tools
 	@$(RUNNER) tests/lint $(UNIT_BIN) $(REPLAY_BIN) tests/proto tests/e2e tests/conform/quick tests/conform/epoll tests/conform/whole \
-		tests/bench/selftest.py
+		tests/bench/selftest.py tests/appliance
 
 ## make lint            the rules about the tree alone
 lint:

@@ -8,6 +8,8 @@ from . import Refused
 
 # Command: what it does. Its module has its name, with _ for -, and is loaded when it is asked for.
 COMMANDS = {
+    "update": "write a new version into the other slot and try it at the next boot",
+    "rollback": "boot the version in the other slot from now on",
     "status": "show the version, both slots and what will boot next",
 }
 

@@ -19,6 +19,8 @@ SEED = at("/boot/seed")
 STATE = at("/var/lib/appliance")
 # The key that signs updates.
 UPDATE_KEY = at("/usr/lib/lichgate/update.pub")
+# Held by whoever changes slots.
+LOCK = at("/run/lichgate-appliance.lock")
 CMDLINE = at("/proc/cmdline")
 MOUNTS = at("/proc/self/mountinfo")
 SYS = at("/sys")

@@ -13,7 +13,7 @@ packages()
 	fuzz)	echo clang libclang-rt-dev ;;
 	deb)	echo dpkg-dev debhelper fakeroot git systemd ;;
 	run)	echo libiscsi-bin qemu-utils qemu-block-extra python3 ;;
-	check)	echo check libiscsi-bin libiscsi-dev qemu-utils qemu-block-extra python3 git \
+	check)	echo check libiscsi-bin libiscsi-dev qemu-utils qemu-block-extra python3 git openssl \
 			shellcheck mandoc tgt ;;
 	vm)	echo mmdebstrap qemu-system-x86 qemu-utils qemu-block-extra e2fsprogs fakeroot python3 ;;
 	bench)	echo tgt linux-perf python3 ;;

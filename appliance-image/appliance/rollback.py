@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""lichgate-appliance rollback: the other slot boots from now on, if what it holds is whole."""
+import os
+import subprocess
+
+from . import Refused, bundle, disks, slots, update
+
+
+def add_arguments(parser):
+    parser.add_argument("--reboot", action="store_true", help="boot it at once")
+
+
+def whole(slot):
+    """The version in a slot, if its manifest is signed and all that it speaks of is on the disk."""
+    try:
+        with open(os.path.join(slots.directory(slot), "boot.cfg"), "rb"), \
+                open(os.path.join(slots.directory(slot), "manifest.json"), "rb") as manifest, \
+                open(os.path.join(slots.directory(slot), "manifest.sig"), "rb") as signature:
+            said = bundle.checked(manifest.read(bundle.MANIFEST_MOST), signature.read(bundle.SIGNATURE))
+    except FileNotFoundError:
+        raise Refused(f"slot {slot} holds no version to go back to") from None
+    wrong = update.proven(slot, said, disks.own_partition("lichgate-" + slot)[0])
+    if wrong:
+        raise Refused(f"slot {slot} is damaged: its {wrong} is not what was signed")
+    return said["version"]
+
+
+def run(args):
+    lock = update.locked()
+    try:
+        slot = slots.other(slots.running())
+        version = whole(slot)
+        slots.set_environment(good=slot, **{"try": ""})
+    finally:
+        os.close(lock)
+    print(f"The next boot, and every one after it, starts version {version} in slot {slot}.")
+    if args.reboot:
+        return subprocess.run(["systemctl", "reboot"], check=False).returncode
+    return 0
