@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -36,9 +37,21 @@ def put(name, content):
         f.write(content if isinstance(content, bytes) else content.encode())
 
 
+def script(name, text):
+    """A program."""
+    put(name, "#!/bin/sh\n" + text)
+    os.chmod(path(name), 0o755)
+
+
 def get(name):
     with open(path(name), "rb") as f:
         return f.read()
+
+
+def empty():
+    """As at the start."""
+    shutil.rmtree(ROOT)
+    os.mkdir(ROOT)
 
 
 def key(name):
