@@ -11,6 +11,7 @@ COMMANDS = {
     "update": "write a new version into the other slot and try it at the next boot",
     "rollback": "boot the version in the other slot from now on",
     "status": "show the version, both slots and what will boot next",
+    "support-bundle": "write a file for whoever helps, without secrets",
     "health": "show what the disks say of themselves",
     "tune": "give the gateway its cores and its memory, the network its interrupts",
 }
