@@ -10,6 +10,8 @@ from . import Refused
 COMMANDS = {
     "update": "write a new version into the other slot and try it at the next boot",
     "rollback": "boot the version in the other slot from now on",
+    "confirm": "test the running slot and, if it works, make it the good one",
+    "selftest": "see whether the daemons serve: login, write, read, reservation",
     "status": "show the version, both slots and what will boot next",
     "support-bundle": "write a file for whoever helps, without secrets",
     "health": "show what the disks say of themselves",

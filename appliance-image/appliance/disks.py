@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
-The disk that the system was booted from, and reading and writing block devices.
+The disk that the system was booted from, and how block devices and files are written
+so that a power cut does no harm.
 
 Its partitions are looked for on the disk of what is mounted at /boot and nowhere else: data disks may carry partitions
 of any name, those of another appliance too.
@@ -118,3 +119,22 @@ def sha256(path, size):
     for piece in pieces(path, size):
         total.update(piece)
     return total.hexdigest()
+
+
+def sync_directory(path):
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def put(path, content):
+    """Puts a file in the place of another: at every moment the name has the old one or the new one, whole."""
+    with open(path + ".new", "wb") as f:
+        for piece in content:
+            f.write(piece)
+        f.flush()
+        os.fsync(f.fileno())
+    os.replace(path + ".new", path)
+    sync_directory(os.path.dirname(path))

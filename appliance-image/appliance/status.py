@@ -2,7 +2,7 @@
 """lichgate-appliance status: what runs and what will boot."""
 import json
 
-from . import slots
+from . import record, slots
 
 
 def add_arguments(parser):
@@ -21,6 +21,7 @@ def state():
         "good": env.get("good", ""),
         "try": env.get("try", ""),
         "slots": {slot: held[slot] and held[slot]["version"] for slot in slots.SLOTS},
+        "update": record.last(),
     }
 
 
@@ -34,4 +35,7 @@ def run(args):
             ("running", slot == now["running"]), ("on trial", slot == now["running"] and now["trial"]),
             ("good", slot == now["good"]), ("boots next, once", slot == now["try"])) if yes]
         print(f"slot {slot}: {now['slots'][slot] or 'empty'}{' (' + ', '.join(marks) + ')' if marks else ''}")
+    last = now["update"]
+    if last:
+        print(f"last update: version {last['version']}, {last['state']}{': ' + last['why'] if last['why'] else ''}")
     return 0

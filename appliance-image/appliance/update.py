@@ -11,31 +11,12 @@ import re
 import subprocess
 import sys
 
-from . import Refused, bundle, disks, paths, slots
+from . import Refused, bundle, disks, paths, record, slots
 
 
 def add_arguments(parser):
     parser.add_argument("file", metavar="FILE", help="lichgate-VERSION.update; - for standard input")
     parser.add_argument("--reboot", action="store_true", help="try it at once")
-
-
-def sync_directory(path):
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def put(path, pieces):
-    """Puts a file in the place of another: at every moment the name has the old one or the new one, whole."""
-    with open(path + ".new", "wb") as f:
-        for piece in pieces:
-            f.write(piece)
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(path + ".new", path)
-    sync_directory(os.path.dirname(path))
 
 
 def clear(slot):
@@ -44,7 +25,7 @@ def clear(slot):
     os.makedirs(folder, exist_ok=True)
     for name in sorted(os.listdir(folder), key=lambda name: name != "boot.cfg"):
         os.unlink(os.path.join(folder, name))
-        sync_directory(folder)
+        disks.sync_directory(folder)
 
 
 def locked():
@@ -104,16 +85,17 @@ def write(stream, slot, device, manifest, signature, said):
     slots.set_environment(**{"try": ""})
     clear(slot)
     bundle.files(stream, said, {
-        "vmlinuz": lambda pieces: put(os.path.join(folder, "vmlinuz"), pieces),
-        "initrd": lambda pieces: put(os.path.join(folder, "initrd"), pieces),
+        "vmlinuz": lambda pieces: disks.put(os.path.join(folder, "vmlinuz"), pieces),
+        "initrd": lambda pieces: disks.put(os.path.join(folder, "initrd"), pieces),
         "root.img": lambda pieces: disks.write(device, pieces),
     })
     wrong = proven(slot, said, device)
     if wrong:
         raise Refused(f"the disk gave back another {wrong} than was written to it; slot {slot} is empty now")
-    put(os.path.join(folder, "manifest.sig"), [signature])
-    put(os.path.join(folder, "manifest.json"), [manifest])
-    put(os.path.join(folder, "boot.cfg"), [slots.boot_cfg(said, slot).encode("ascii")])
+    disks.put(os.path.join(folder, "manifest.sig"), [signature])
+    disks.put(os.path.join(folder, "manifest.json"), [manifest])
+    disks.put(os.path.join(folder, "boot.cfg"), [slots.boot_cfg(said, slot).encode("ascii")])
+    record.begin(said["version"])
     slots.set_environment(**{"try": slot})
 
 

@@ -216,11 +216,13 @@ def _():
 def _():
     command("update", "-", stdin=update_of("2", KEY))
     code, out, _ = command("status")
-    need(code == 0 and out == "slot a: 1 (running, good)\nslot b: 2 (boots next, once)\n", out)
+    need(code == 0 and out == "slot a: 1 (running, good)\nslot b: 2 (boots next, once)\n"
+         "last update: version 2, written\n", out)
     put("proc/cmdline", "quiet lichgate.slot=b lichgate.try")
     _root.grubenv(good="a", **{"try": ""})
     said = json.loads(command("status", "--json")[1])
-    need(said == {"running": "b", "version": "2", "trial": True, "good": "a", "try": "", "slots": {"a": "1", "b": "2"}},
+    need(said == {"running": "b", "version": "2", "trial": True, "good": "a", "try": "", "slots": {"a": "1", "b": "2"},
+                  "update": {"version": "2", "state": "written", "why": ""}},
          str(said))
 
 

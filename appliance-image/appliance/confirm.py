@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+lichgate-appliance confirm: a slot that is not known to be good has to pass the self-test to become it.
+
+After an update the unit lichgate-confirm.service runs this, and systemd reboots if it fails or does not end: GRUB has
+forgotten `try` already, so that the good slot comes back by itself.
+"""
+from . import Refused, record, selftest, slots
+
+
+def add_arguments(parser):
+    parser.add_argument("--wait", type=int, default=300, metavar="SECS", help="for the daemons to come up (default: 300)")
+
+
+def say(what):
+    print(what, flush=True)
+
+
+def run(args):
+    slot, trial = slots.running(), slots.on_trial()
+    if slots.environment().get("good") == slot:
+        record.settle()
+        say(f"Slot {slot} is the good one.")
+        return 0
+    held = slots.manifest(slot)
+    name = f"version {held['version'] if held else 'unknown'} in slot {slot}"
+    say(f"Testing {name}.")
+    try:
+        selftest.check(args.wait, trial, say)
+    except Exception as why:
+        # Whatever it is: what cannot be tested is not kept.
+        say(f"Self-test of {name} failed: {why}.")
+        if trial:
+            record.end(False, str(why))
+            slots.set_environment(**{"try": ""})
+        raise Refused(f"{name} is not kept") from why
+    slots.set_environment(good=slot, **{"try": ""})
+    if trial:
+        record.end(True, "")
+    say(f"Self-test passed: {name} is the good one from now on.")
+    return 0

@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""selftest and confirm with daemons of one's own: what they accept, what they notice, and what they leave behind."""
+import os
+import shutil
+import sys
+
+import _root
+from _root import command, put
+from tap import case, need, run
+
+import lab as labs
+from appliance import initiator, record, selftest, slots
+
+TRIAL = "quiet lichgate.slot=b lichgate.try"
+
+
+class Services:
+    """What systemctl would say and do."""
+
+    def __init__(self, lab):
+        self.lab, self.states, self.restarts, self.forget = lab, {}, 0, False
+        selftest.systemctl = self
+
+    def __call__(self, verb, unit):
+        class Done:
+            stdout, returncode = self.states.get(unit, "active"), 0
+        if verb == "restart":
+            self.restarts += 1
+            self.lab.gateway.kill()
+            if self.forget:
+                shutil.rmtree(self.lab.path("state/reservations"))
+            self.lab.gateway.start()
+        return Done
+
+
+def untouched(lab):
+    need([t["iqn"] for t in selftest.show("target")["targets"]] == [labs.IQN + "1"], "the scratch target is still there")
+    need(len(selftest.show("portal")["portals"]) == 1, "a portal was left")
+    need(lab.gateway.alive() and lab.mgmtd.alive(), "a daemon has ended")
+
+
+def trial(cmdline=TRIAL, good="a"):
+    put("proc/cmdline", cmdline)
+    _root.grubenv(good=good, **{"try": ""})
+    record.begin("2")
+
+
+@case("the self-test passes on daemons that work, and leaves no trace")
+def _(lab, services):
+    code, out, err = command("selftest")
+    need(code == 0 and "persistent reservation" in out and "restart" not in out, out + err)
+    need(services.restarts == 0, "restarted without being asked")
+    untouched(lab)
+
+
+@case("with --restart the reservation has to outlive the gateway")
+def _(lab, services):
+    code, out, err = command("selftest", "--restart")
+    need(code == 0 and "outlived a restart" in out and services.restarts == 1, out + err)
+    untouched(lab)
+    services.forget = True
+    code, out, err = command("selftest", "--restart")
+    services.forget = False
+    need(code == 1 and "the persistent registration is gone" in out, out + err)
+    untouched(lab)
+
+
+@case("a scratch target that a power cut left behind is removed")
+def _(lab, _services):
+    lab.tadm("-m", "target", "-o", "new", "-t", "9", "-T", selftest.TARGET)
+    need(command("selftest")[0] == 0)
+    untouched(lab)
+
+
+@case("a self-test with the gateway set offline tries no login, and one with a unit that failed ends at once")
+def _(lab, services):
+    lab.tadm("-m", "system", "-o", "update", "-n", "State", "-v", "offline")
+    code, out, _err = command("selftest")
+    need(code == 0 and "no login is tried" in out, out)
+    lab.tadm("-m", "system", "-o", "update", "-n", "State", "-v", "ready")
+    services.states["lichgated.service"] = "failed"
+    code, out, _err = command("selftest", "--wait", "60")
+    need(code == 1 and "lichgated.service has failed" in out, out)
+    services.states["lichgated.service"] = "activating"
+    code, out, _err = command("selftest", "--wait", "0")
+    need(code == 1 and "lichgated.service is activating after 0 s" in out, out)
+    services.states.clear()
+
+
+@case("without a portal over TCP the self-test makes one for itself")
+def _(lab, _services):
+    kept = selftest.portal
+    selftest.portal = lambda: kept() if len(selftest.show("portal")["portals"]) > 1 else None
+    selftest.LOOPBACK = f"127.0.0.1:{labs.free_port()}"
+    code, out, _err = command("selftest")
+    selftest.portal = kept
+    need(code == 0 and "persistent reservation" in out, out)
+    untouched(lab)
+
+
+@case("data that comes back changed is noticed")
+def _(lab, _services):
+    once = initiator.Session.once
+
+    def lying(self, cdb, data, expect, lun):
+        got = once(self, cdb, data, expect, lun)
+        return got[:100] + b"?" + got[101:] if cdb[0] == selftest.READ_10 else got
+
+    initiator.Session.once = lying
+    code, out, _err = command("selftest")
+    initiator.Session.once = once
+    need(code == 1 and "what was read is not what was written" in out, out)
+    untouched(lab)
+
+
+@case("confirm keeps a version on trial that works, with a restart of the gateway in between")
+def _(lab, services):
+    trial()
+    before = services.restarts
+    code, out, err = command("confirm")
+    need(code == 0 and "is the good one from now on" in out, out + err)
+    need(slots.environment() == {"good": "b", "try": ""} and services.restarts == before + 1)
+    need(record.last() == {"version": "2", "state": "kept", "why": ""}, str(record.last()))
+    code, out, err = command("confirm")
+    need(code == 0 and out == "Slot b is the good one.\n" and services.restarts == before + 1, out + err)
+    untouched(lab)
+
+
+@case("confirm does not keep one that fails, and says why; the good slot knows")
+def _(lab, services):
+    trial()
+    services.states["lichgated.service"] = "failed"
+    code, out, err = command("confirm")
+    need(code == 1 and "lichgated.service has failed" in out and "is not kept" in err, out + err)
+    need(slots.environment() == {"good": "a", "try": ""}, str(slots.environment()))
+    put("proc/cmdline", "quiet lichgate.slot=a")
+    services.states.clear()
+    need(command("confirm")[0] == 0 and record.last()["state"] == "refused", str(record.last()))
+    need("last update: version 2, refused: lichgated.service has failed" in command("status")[1])
+
+
+@case("an update that never came up is told as such by the good slot, but not while it is still to be tried")
+def _(_lab, _services):
+    trial("quiet lichgate.slot=a")
+    slots.set_environment(**{"try": "b"})
+    command("confirm")
+    need(record.last()["state"] == "written", str(record.last()))
+    slots.set_environment(**{"try": ""})
+    command("confirm")
+    need(record.last() == {"version": "2", "state": "refused", "why": "it did not come up"}, str(record.last()))
+
+
+@case("a slot that runs because the good one is empty becomes the good one without a restart of the gateway")
+def _(_lab, services):
+    trial("quiet lichgate.slot=b")
+    before = services.restarts
+    need(command("confirm")[0] == 0)
+    need(slots.environment()["good"] == "b" and services.restarts == before)
+
+
+labs.require_built()
+_root.appliance(_root.key("key.pem"))
+with labs.Lab() as here:
+    os.environ.update({k: here.env[k] for k in ("LGT_RUN_DIR", "LGT_STATE_DIR", "TGT_IPC_SOCKET")})
+    os.environ["PATH"] = labs.BUILD + ":" + os.environ["PATH"]
+    here.target(1)
+    failed = run(here, Services(here))
+sys.exit(failed)
