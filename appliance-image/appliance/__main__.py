@@ -12,6 +12,7 @@ COMMANDS = {
     "rollback": "boot the version in the other slot from now on",
     "confirm": "test the running slot and, if it works, make it the good one",
     "selftest": "see whether the daemons serve: login, write, read, reservation",
+    "install": "put this system on a disk of the machine",
     "status": "show the version, both slots and what will boot next",
     "support-bundle": "write a file for whoever helps, without secrets",
     "health": "show what the disks say of themselves",

@@ -10,15 +10,20 @@ def add_arguments(parser):
     parser.add_argument("--reboot", action="store_true", help="boot it at once")
 
 
-def whole(slot):
-    """The version in a slot, if its manifest is signed and all that it speaks of is on the disk."""
+def signed(slot):
+    """The manifest of what a slot holds, if we signed it."""
     try:
         with open(os.path.join(slots.directory(slot), "boot.cfg"), "rb"), \
                 open(os.path.join(slots.directory(slot), "manifest.json"), "rb") as manifest, \
                 open(os.path.join(slots.directory(slot), "manifest.sig"), "rb") as signature:
-            said = bundle.checked(manifest.read(bundle.MANIFEST_MOST), signature.read(bundle.SIGNATURE))
+            return bundle.checked(manifest.read(bundle.MANIFEST_MOST), signature.read(bundle.SIGNATURE))
     except FileNotFoundError:
         raise Refused(f"slot {slot} holds no version to go back to") from None
+
+
+def whole(slot):
+    """The version in a slot, if all that its manifest speaks of is on the disk."""
+    said = signed(slot)
     wrong = update.proven(slot, said, disks.own_partition("lichgate-" + slot)[0])
     if wrong:
         raise Refused(f"slot {slot} is damaged: its {wrong} is not what was signed")

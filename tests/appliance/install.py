@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""install on files that look like disks: what is refused, what is written, and what is noticed afterwards."""
+import json
+import os
+import subprocess
+import sys
+
+import _root
+from _root import command, get, path, put
+from tap import case, need, run
+
+from appliance import disks, install
+
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+MIB = 1 << 20
+SIZES = dict(zip(_root.LABELS, (1, 4, 2, 2, 8)))
+TARGET_MIB = 40
+mounts = []
+
+
+def fake_tool(*argv, text=None, real=install.tool):
+    if argv[0] == "mount":
+        mounts.append(argv[2])
+        return ""
+    return real(*argv, text=text)
+
+
+install.tool = fake_tool
+install.STATE_LEAST = 16 * MIB
+
+
+def hardware(name, model, size, number):
+    top = f"sys/devices/{name}"
+    put(f"{top}/device/model", model)
+    put(f"{top}/uevent", f"DEVNAME={name}\n")
+    put(f"{top}/size", str(size // 512))
+    put(f"{top}/dev", f"{number}:0")
+    link = path(f"sys/class/block/{name}")
+    if not os.path.islink(link):
+        os.symlink(f"../../devices/{name}", link)
+    put(f"dev/{name}", b"")
+    os.truncate(path(f"dev/{name}"), size)
+
+
+def own_disk():
+    """vda with a real table; its partitions are files of their own, as in /dev."""
+    at, lines = 1, ["label: gpt"]
+    hardware("vda", "Own", sum(SIZES.values()) * MIB + 2 * MIB, 254)
+    for n, (label, size) in enumerate(SIZES.items(), 1):
+        lines.append(f'start={at * 2048}, size={size * 2048}, name="{label}"')
+        put(f"sys/devices/vda/vda{n}/start", str(at * 2048))
+        put(f"sys/devices/vda/vda{n}/size", str(size * 2048))
+        os.truncate(path(f"dev/vda{n}"), size * MIB)
+        at += size
+    subprocess.run(["sfdisk", "-q", path("dev/vda")], input="\n".join(lines), text=True, check=True)
+    with open(path("dev/vda"), "r+b") as f:
+        f.write(b"boot".ljust(440, b"!"))
+    put("dev/vda1", os.urandom(MIB))
+    put("dev/vda2", os.urandom(4 * MIB))
+
+
+def target(fill=b""):
+    hardware("vdb", "Blank", TARGET_MIB * MIB, 253)
+    with open(path("dev/vdb"), "r+b") as f:
+        f.seek(5 * MIB)
+        f.write(fill)
+
+
+def parts_of(disk):
+    said = json.loads(subprocess.run(["sfdisk", "-J", path(f"dev/{disk}")], check=True, capture_output=True).stdout)
+    return said["partitiontable"]["id"], {p["name"]: p for p in said["partitiontable"]["partitions"]}
+
+
+def refused(words, why, device="dev/vdb"):
+    before = get(device)
+    code, out, err = command("install", *words)
+    need(code == 1 and why in err and err.count("\n") == 1, f"exit {code}: {err}{out}")
+    need(get(device) == before, "the disk was written to")
+
+
+@case("install lists the disks, and says which it would refuse")
+def _():
+    target()
+    code, out, _err = command("install")
+    need(code == 0 and out == "vda  0.0 GB  Own  (the system runs from it)\nvdb  0.0 GB  Blank\n", out)
+
+
+@case("a disk in use, too small, with data on it, or the system's own is refused")
+def _():
+    refused(["vda"], "the system runs from it", "dev/vda")
+    refused(["vda", "--erase"], "the system runs from it", "dev/vda")
+    refused(["vdz"], "there is no disk vdz")
+    target(b"x")
+    refused(["/dev/vdb"], "vdb: it carries data; --erase erases it")
+    target()
+    with open(path("dev/vdb"), "r+b") as f:
+        f.seek(TARGET_MIB * MIB - 100)
+        f.write(b"x")
+    refused(["vdb"], "it carries data")
+    target()
+    kept = get("proc/self/mountinfo")
+    put("proc/self/mountinfo", kept + b"30 1 253:0 / /mnt rw - ext4 /dev/vdb rw\n")
+    refused(["vdb", "--erase"], "it is mounted")
+    put("proc/self/mountinfo", kept)
+    os.makedirs(path("sys/devices/vdb/holders/dm-0"))
+    refused(["vdb", "--erase"], "it is in use")
+    os.rmdir(path("sys/devices/vdb/holders/dm-0"))
+    put("sys/devices/vdb/ro", "1")
+    refused(["vdb", "--erase"], "it is read-only")
+    put("sys/devices/vdb/ro", "0")
+    hardware("vdb", "Small", 20 * MIB, 253)
+    refused(["vdb"], "it is too small")
+    target()
+    _root.grubenv(good="b")
+    refused(["vdb"], "wait for its self-test")
+    _root.grubenv(good="a")
+
+
+@case("the system is copied, with a table of its own up to the end of the disk, and read back")
+def _():
+    for fill, words in ((b"", []), (b"data of somebody" * MIB, ["--erase"])):
+        target(fill)
+        mounts.clear()
+        put("proc/cmdline", "lichgate.slot=a lichgate.install=vdb")
+        code, out, err = command("install", *(["--command-line"] if words else ["vdb"]), *words)
+        need(code == 0 and out.count("Read back: ") == 5 and "Installed and verified" in out, out + err)
+        need(mounts == ["remount,ro", "remount,rw"], str(mounts))
+        (old_id, old), (new_id, new) = parts_of("vda"), parts_of("vdb")
+        need(list(new) == list(_root.LABELS) and old_id != new_id)
+        need(all(old[n]["start"] == new[n]["start"] and old[n]["type"] == new[n]["type"] and
+                 old[n]["uuid"] != new[n]["uuid"] for n in new), f"{old}\n{new}")
+        need(all(old[n]["size"] == new[n]["size"] for n in _root.LABELS[:4]))
+        state = new["lichgate-state"]
+        need((state["start"] + state["size"]) * 512 > TARGET_MIB * MIB - 2 * MIB, "the state does not reach the end")
+        whole = get("dev/vdb")
+        need(whole[:440] == b"boot".ljust(440, b"!"))
+        for n, label in ((1, "bios"), (2, "lichgate-boot")):
+            at = new[label]["start"] * 512
+            need(whole[at:at + SIZES[label] * MIB] == get(f"dev/vda{n}"), label)
+        for slot, version in (("a", "1"), ("b", "0")):
+            at = new["lichgate-" + slot]["start"] * 512
+            root = _root.parts(version)["root.img"]
+            need(whole[at:at + len(root)] == root, "slot " + slot)
+        at = state["start"] * 512
+        need(whole[at + 1080:at + 1082] == b"\x53\xef", "the state has no ext4")
+        size = int.from_bytes(whole[at + 1028:at + 1032], "little") * 4096
+        need(size <= state["size"] * 512, "the state's file system is larger than its partition")
+
+
+@case("a damaged slot is not passed on, and a disk that keeps something else is noticed")
+def _():
+    target()
+    root = get("dev/vda3")
+    put("dev/vda3", b"?" + root[1:])
+    code, out, err = command("install", "vdb")
+    need(code == 1 and "slot a (version 1) of the disk that the system runs from is damaged" in err, out + err)
+    need(get("dev/vdb")[:MIB] == bytes(MIB) and mounts[-1] == "remount,rw", "it looks finished")
+    put("dev/vda3", root)
+    real = disks.write
+
+    def bad(device, pieces, at=0):
+        real(device, pieces, at)
+        if at == 6 * MIB:
+            real(device, [b"?"], 3 * MIB)
+
+    disks.write = bad
+    target()
+    code, out, err = command("install", "vdb")
+    disks.write = real
+    need(code == 1 and "lichgate-boot reads back differently" in err, out + err)
+    need(get("dev/vdb")[:MIB] == bytes(MIB), "it looks finished")
+
+
+_root.appliance(_root.key("key.pem"))
+for n in range(1, 6):
+    os.unlink(path(f"sys/dev/block/8:{n}"))
+os.unlink(path("sys/class/block/sda"))
+own_disk()
+sys.exit(run())
