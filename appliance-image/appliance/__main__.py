@@ -17,6 +17,9 @@ COMMANDS = {
     "support-bundle": "write a file for whoever helps, without secrets",
     "health": "show what the disks say of themselves",
     "tune": "give the gateway its cores and its memory, the network its interrupts",
+    "first-boot": "make this appliance's names and keys, and set the system up as appliance.json or a seed says",
+    "apply": "set up everything as appliance.json or a seed says",
+    "console": "show the menu of the screen and the serial line",
 }
 
 

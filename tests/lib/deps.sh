@@ -14,7 +14,7 @@ packages()
 	deb)	echo dpkg-dev debhelper fakeroot git systemd ;;
 	run)	echo libiscsi-bin qemu-utils qemu-block-extra python3 ;;
 	check)	echo check libiscsi-bin libiscsi-dev qemu-utils qemu-block-extra python3 git openssl \
-			shellcheck mandoc tgt ;;
+			shellcheck mandoc tgt python3-yaml ;;
 	vm)	echo mmdebstrap qemu-system-x86 qemu-utils qemu-block-extra e2fsprogs fakeroot python3 ;;
 	bench)	echo tgt linux-perf python3 ;;
 	*)	echo "deps.sh: unknown purpose $1" >&2; exit 2 ;;

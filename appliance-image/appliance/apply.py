@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+lichgate-appliance apply: the appliance becomes what appliance.json or a NoCloud seed says. At boot this happens in two
+halves, the system before the network starts (first-boot), portals and targets when the gateway runs, each once for each
+content of the file: its hash is kept. A file with an error changes nothing.
+"""
+import argparse
+import hashlib
+import os
+
+from . import Refused, first_boot, luns, network, paths, seed, settings, tools, users
+
+APPLIED = paths.at("/var/lib/appliance/applied.json")
+TIMESYNCD = paths.at("/etc/systemd/timesyncd.conf.d/lichgate.conf")
+HALVES = ("system", "targets")
+
+
+def add_arguments(parser):
+    parser.add_argument("file", nargs="?", metavar="FILE", help="instead of what is on the boot partition")
+    parser.add_argument("--check", action="store_true", help="say what is wrong with it and change nothing")
+    parser.add_argument("--boot", action="store_true", help=argparse.SUPPRESS)
+
+
+def source():
+    """(what it is called, its bytes, who reads them), or None if there is nothing to apply."""
+    try:
+        with open(paths.APPLIANCE_JSON, "rb") as f:
+            return "appliance.json", f.read(), settings.parse
+    except FileNotFoundError:
+        pass
+    except OSError as e:
+        raise Refused(f"appliance.json cannot be read: {e.strerror}") from e
+    found = seed.from_folder(paths.SEED) or seed.copied()
+    return ("the seed", found, seed.parse) if found else None
+
+
+def set_time_servers(servers):
+    text = network.section("Time", "NTP=" + " ".join(servers))
+    return tools.write(TIMESYNCD, text) if servers else tools.remove(TIMESYNCD)
+
+
+def merged(now, config):
+    """What a file does not mention stays."""
+    options = {**now.get("options", {}), **config.get("options", {})}
+    return {**now, **{key: config[key] for key in settings.SYSTEM if key in config}, "options": options}
+
+
+def apply_system(config, live, whole=False):
+    """
+    Name, network, administrator and time. Live: what runs is told; at boot it starts later and finds the files. Whole:
+    what config does not mention goes.
+    """
+    before = settings.kept()
+    now = config if whole else merged(before, config)
+    settings.keep(now)
+    if now.get("hostname"):
+        first_boot.set_hostname(now["hostname"])
+    clock = set_time_servers(now.get("ntp", []))
+    ssh = users.write(now)
+    net = network.write(now.get("network", {}))
+    if live:
+        if clock:
+            tools.systemctl("restart", "systemd-timesyncd.service")
+        if ssh:
+            users.activate()
+        if net:
+            network.activate(before.get("network", {}), now.get("network", {}))
+
+
+def set_soft_roce(wanted):
+    """RDMA in software on these ports (True: on all) and on no others."""
+    ports = [p["name"] for p in network.ports()]
+    wanted = ports if wanted is True else wanted or []
+    for name in sorted(set(ports) | set(wanted)):
+        tools.systemctl("enable" if name in wanted else "disable", "--now", f"lichgate-rxe@{name}.service")
+
+
+def apply_targets(config):
+    if "soft_roce" in config.get("options", {}):
+        set_soft_roce(config["options"]["soft_roce"])
+    luns.apply(config, settings.kept().get("iqn_base", ""))
+
+
+def at_boot(half):
+    """One half of what the boot partition holds, if this content of it has not been applied; the exit code."""
+    try:
+        found = source()
+    except Refused as why:
+        print(why)
+        return 1
+    if not found:
+        return 0
+    name, data, parse = found
+    digest = hashlib.sha256(data).hexdigest()
+    done = tools.load(APPLIED)
+    if done.get("sha256") != digest:
+        done = {"source": name, "sha256": digest, "problem": None, **dict.fromkeys(HALVES, False)}
+    if done[half]:
+        return 0
+    try:
+        config = settings.check(parse(data))
+        if half == "system":
+            apply_system(config, live=False)
+        else:
+            apply_targets(config)
+        done[half], done["problem"] = True, None
+        print(f"{name}: {half} applied")
+    except Refused as why:
+        done["problem"] = str(why)
+        print(f"{name} is not applied: {why}")
+    tools.store(APPLIED, done)
+    return 1 if done["problem"] else 0
+
+
+def problem():
+    """What is wrong with the file on the boot partition, for the console, or None."""
+    done = tools.load(APPLIED)
+    return f"{done['source']} is not applied: {done['problem']}" if done.get("problem") else None
+
+
+def run(args):
+    if args.boot:
+        return at_boot("targets")
+    if args.file:
+        try:
+            with open(args.file, "rb") as f:
+                name, data, parse = args.file, f.read(), settings.parse
+        except OSError as e:
+            raise Refused(f"{args.file} cannot be read: {e.strerror}") from e
+    else:
+        found = source()
+        if not found:
+            raise Refused("there is neither appliance.json nor a seed on the boot partition")
+        name, data, parse = found
+    try:
+        config = settings.check(parse(data))
+    except Refused as why:
+        raise Refused(f"{os.path.basename(name)}: {why}") from why
+    if args.check:
+        print("nothing is wrong with it")
+        return 0
+    apply_system(config, live=True)
+    apply_targets(config)
+    if not args.file:
+        tools.store(APPLIED, {"source": name, "sha256": hashlib.sha256(data).hexdigest(), "problem": None,
+                              **dict.fromkeys(HALVES, True)})
+    print("applied")
+    return 0

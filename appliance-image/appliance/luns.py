@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+Data disks, and how targets, LUNs, accounts and portals come to be as appliance.json wants them. All is planned first, and
+what cannot be is refused before the first change. What the file does not mention stays: nothing is deleted but portals,
+rules and accounts of a target that the file lists anew.
+"""
+import os
+import re
+import time
+
+from . import Refused, paths, tools
+
+SYSTEM_DISK = paths.at("/run/lichgate-system-disk")
+SWAPS = paths.at("/proc/swaps")
+# Smaller ones are seeds, keys and firmware.
+MIN_BYTES = 64 << 20
+ORDER = ("wwn-", "nvme-eui.", "scsi-3", "ata-", "nvme-", "scsi-", "virtio-")
+PORTAL_SECS = 60
+
+
+def sysfs(*names):
+    return os.path.join(paths.SYS, *names)
+
+
+def attribute(name, *names):
+    return tools.read(sysfs("block", name, *names)).strip()
+
+
+def natural(text):
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
+
+
+def whole_disk(number):
+    """The disk of a device number such as 253:1, or None."""
+    folder = os.path.realpath(sysfs("dev/block", number))
+    if not os.path.isdir(folder):
+        return None
+    return os.path.basename(os.path.dirname(folder) if os.path.exists(os.path.join(folder, "partition")) else folder)
+
+
+def in_use():
+    """Disks that the system stands on, or that something on the system has mounted or holds."""
+    found = {tools.read(SYSTEM_DISK).strip()}
+    found |= {whole_disk(line.split()[2]) for line in tools.read(paths.MOUNTS).splitlines() if len(line.split()) > 2}
+    for line in tools.read(SWAPS).splitlines()[1:]:
+        name = os.path.basename(os.path.realpath(paths.at(line.split()[0])))
+        number = tools.read(sysfs("class/block", name, "dev")).strip()
+        found.add(whole_disk(number) if number else None)
+    for name in os.listdir(sysfs("block")):
+        for part in ("", *(d for d in os.listdir(sysfs("block", name)) if d.startswith(name))):
+            holders = sysfs("block", name, part, "holders")
+            if os.path.isdir(holders) and os.listdir(holders):
+                found.add(name)
+    return found
+
+
+def serial(name):
+    page = sysfs("block", name, "device/vpd_pg80")
+    if os.path.exists(page):
+        with open(page, "rb") as f:
+            return f.read()[4:].decode("ascii", "replace").strip(" \0")
+    return attribute(name, "serial") or attribute(name, "device/serial")
+
+
+def links():
+    """Kernel name: the name of the disk that stays, whatever the order in which disks are found."""
+    best = {}
+    for kind in ("by-id", "by-path"):
+        folder = os.path.join(paths.DEV, "disk", kind)
+        for link in sorted(os.listdir(folder) if os.path.isdir(folder) else []):
+            name = os.path.basename(os.path.realpath(os.path.join(folder, link)))
+            rank = next((i for i, head in enumerate(ORDER) if link.startswith(head)), len(ORDER))
+            rank = (kind != "by-id", rank)
+            if name not in best or rank < best[name][0]:
+                best[name] = (rank, f"/dev/disk/{kind}/{link}")
+    return {name: path for name, (_, path) in best.items()}
+
+
+def resolved(path):
+    """The kernel name behind a path below /dev."""
+    return os.path.basename(os.path.realpath(paths.at(path)))
+
+
+def disks(targets=()):
+    """
+    The data disks: whole, not the system's, not removable, writable, not in use. With targets, as lgtadm shows them, "lun"
+    is what a disk is already, (IQN, number).
+    """
+    used, names = in_use(), links()
+    taken = {resolved(lun["path"]): (t["iqn"], lun["lun"]) for t in targets for lun in t["luns"]
+             if (lun["path"] or "").startswith("/dev/")}
+    found = []
+    for name in sorted(os.listdir(sysfs("block")), key=natural):
+        size = attribute(name, "size")
+        # Loop devices, RAM disks and what lies upon other disks have no device.
+        if not os.path.exists(sysfs("block", name, "device")) or attribute(name, "removable") != "0" or name in used:
+            continue
+        if attribute(name, "hidden") == "1" or attribute(name, "ro") != "0" or int(size or 0) * 512 < MIN_BYTES:
+            continue
+        found.append({"name": name, "path": names.get(name, f"/dev/{name}"), "serial": serial(name),
+                      "model": attribute(name, "device/model"), "size": int(size) * 512, "lun": taken.get(name)})
+    return found
+
+
+def chosen(wanted, have):
+    """The one data disk with that serial number or path."""
+    if wanted.startswith("/dev/"):
+        fit = [d for d in have if d["name"] == resolved(wanted)]
+    else:
+        fit = [d for d in have if d["serial"] == wanted]
+    if len(fit) > 1:
+        raise Refused(f"two data disks have the serial number {wanted}: give the path of one of them")
+    if not fit:
+        raise Refused(f"{wanted} is not a data disk of this machine")
+    return fit[0]
+
+
+class Plan:
+    """Commands of lgtadm, each a list of arguments."""
+
+    def __init__(self, iqn_base):
+        self.iqn_base = iqn_base
+        self.steps = []
+        self.targets = tools.shown("target")["targets"]
+        self.accounts = tools.shown("account")["accounts"]
+        self.system = tools.shown("system")["system"]
+        self.disks = disks(self.targets)
+        self.renewed = set()
+
+    def do(self, mode, op, *args):
+        self.steps.append([mode, op, *map(str, args)])
+
+    def target(self, wanted):
+        iqn = wanted.get("name") or f"{self.iqn_base}:disks"
+        have = next((t for t in self.targets if t["iqn"] == iqn), None)
+        if have:
+            tid = have["tid"]
+        else:
+            tid = max([t["tid"] for t in self.targets], default=0) + 1
+            have = {"tid": tid, "iqn": iqn, "alias": "", "acl": [], "acl_names": [], "in": [], "out": None, "luns": [],
+                    "ready": True, "new": True}
+            self.targets.append(have)
+            self.do("target", "new", "-t", tid, "-T", iqn)
+        if wanted.get("alias", have["alias"]) != have["alias"]:
+            self.do("target", "update", "-t", tid, "-n", "alias", "-v", wanted["alias"])
+        # Whoever is admitted must find its account and its disks: rules come last.
+        self.chap(have, wanted)
+        self.luns(have, wanted.get("data_disks", []))
+        self.rules(have, wanted.get("initiators"))
+
+    def account(self, account):
+        """New, or with the password of the file; a target that has it is closed meanwhile."""
+        user = account["user"]
+        if user in self.renewed:
+            return
+        self.renewed.add(user)
+        if user not in self.accounts:
+            self.do("account", "new", "-u", user, "-p", account["password"])
+            return
+        bound = [(t, *how) for t in self.targets for how in (
+            [[]] if user in t["in"] else []) + ([["--outgoing"]] if user == t["out"] else [])]
+        closed = {t["tid"] for t, *_ in bound if t["ready"]}
+        for tid in closed:
+            self.do("target", "update", "-t", tid, "-n", "state", "-v", "offline")
+        self.do("account", "delete", "-u", user)
+        self.do("account", "new", "-u", user, "-p", account["password"])
+        for t, *how in bound:
+            self.do("account", "bind", "-t", t["tid"], "-u", user, *how)
+        for how, users in (([], self.system["discovery_in"]), (["--outgoing"], [self.system["discovery_out"]])):
+            if user in users:
+                self.do("account", "bind", "-u", user, *how)
+        for tid in closed:
+            self.do("target", "update", "-t", tid, "-n", "state", "-v", "ready")
+
+    def chap(self, have, wanted):
+        if "chap" not in wanted:
+            return
+        tid, user = have["tid"], wanted["chap"]["user"]
+        self.account(wanted["chap"])
+        if user not in have["in"]:
+            self.do("account", "bind", "-t", tid, "-u", user)
+        for other in have["in"]:
+            if other != user:
+                self.do("account", "unbind", "-t", tid, "-u", other)
+        have["in"] = [user]
+        mutual = wanted.get("mutual_chap")
+        if mutual:
+            self.account(mutual)
+        if have["out"] and have["out"] != (mutual or {}).get("user"):
+            self.do("account", "unbind", "-t", tid, "-u", have["out"], "--outgoing")
+            have["out"] = None
+        if mutual and not have["out"]:
+            self.do("account", "bind", "-t", tid, "-u", mutual["user"], "--outgoing")
+            have["out"] = mutual["user"]
+
+    def luns(self, have, wanted):
+        if wanted == "all":
+            wanted = [{"disk": d["path"]} for d in self.disks if not d["lun"]]
+        asked = {w["lun"] for w in wanted if "lun" in w}
+        for w in wanted:
+            disk = chosen(w["disk"], self.disks)
+            used = {lun["lun"] for lun in have["luns"]}
+            if disk["lun"]:
+                if disk["lun"][0] != have["iqn"] or w.get("lun", disk["lun"][1]) != disk["lun"][1]:
+                    raise Refused(f"{w['disk']} is LUN {disk['lun'][1]} of {disk['lun'][0]} already")
+                continue
+            number = w.get("lun") or next(n for n in range(1, 16384) if n not in used and n not in asked)
+            if number in used:
+                raise Refused(f"{have['iqn']} has a LUN {number} already, which is not {w['disk']}")
+            more = ["-P", "readonly=1"] if w.get("readonly") else []
+            self.do("logicalunit", "new", "-t", have["tid"], "-l", number, "-b", disk["path"], *more)
+            have["luns"].append({"lun": number, "path": disk["path"]})
+            disk["lun"] = (have["iqn"], number)
+
+    def rules(self, have, wanted):
+        old = have["acl"] + have["acl_names"]
+        if wanted is None:
+            wanted = ["ALL"] if "new" in have else old
+        for rule in old:
+            if rule not in wanted and rule.removesuffix("/32").removesuffix("/128") not in wanted:
+                self.do("target", "unbind", "-t", have["tid"], "-I" if rule in have["acl"] else "-Q", rule)
+        for rule in wanted:
+            bare = rule.removesuffix("/32") if ":" not in rule else rule.removesuffix("/128")
+            if rule not in old and bare not in old:
+                name = rule.startswith(("iqn.", "eui.", "naa.", "*"))
+                self.do("target", "bind", "-t", have["tid"], "-Q" if name else "-I", rule if name else bare)
+
+    def carry_out(self):
+        for mode, op, *args in self.steps:
+            tools.lgtadm(mode, op, *args)
+
+
+def spelling(portal):
+    host = f"[{portal['host']}]" if ":" in portal["host"] else portal["host"]
+    return f"{host}:{portal['port']}"
+
+
+def set_portals(wanted):
+    """These portals and no others. An address may still be on its way: systemd-networkd has just been told."""
+    key = {(p["address"], p["transport"]): p for p in wanted}
+    have = {(spelling(p), p["transport"]): p for p in tools.shown("portal")["portals"]}
+    for at, transport in have:
+        if (at, transport) not in key or key[at, transport]["group"] != have[at, transport]["tpgt"]:
+            tools.lgtadm("portal", "delete", "-P", f"portal={at},transport={transport}")
+            have = {k: p for k, p in have.items() if k != (at, transport)}
+    for (at, transport), p in key.items():
+        if (at, transport) not in have:
+            patiently("portal", "new", "-P", f"portal={at},transport={transport},tpgt={p['group']}")
+
+
+def patiently(*args):
+    end = time.monotonic() + PORTAL_SECS
+    while True:
+        try:
+            return tools.lgtadm(*args)
+        except Refused:
+            if time.monotonic() > end:
+                raise
+        time.sleep(1)
+
+
+def apply(config, iqn_base):
+    """Portals and targets of a checked appliance.json; returns how many changes the targets needed."""
+    if "targets" not in config and "portals" not in config:
+        return 0
+    if not paths.ROOT:
+        tools.run("udevadm", "settle", "--timeout=60")
+    plan = Plan(iqn_base)
+    for wanted in config.get("targets", []):
+        plan.target(wanted)
+    plan.carry_out()
+    if "portals" in config:
+        set_portals(config["portals"])
+    return len(plan.steps)

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+A NoCloud seed (user-data, meta-data, network-config) as an appliance.json. The common part of what cloud-init understands
+is read here: cloud-init itself starts four services at each boot, seconds of Python, for what is a file or two.
+"""
+import base64
+import json
+import os
+
+from . import Refused, luns, paths, settings, tools, users
+
+FILES = ("user-data", "meta-data", "network-config")
+LABEL = "cidata"
+MOUNT = paths.at("/run/lichgate-seed")
+# What a disk had at the first boot, in the form of from_folder(): the disk is not asked again.
+COPY = paths.at("/var/lib/appliance/seed.json")
+# Of user-data; other keys are for other systems and are passed over.
+KNOWN = ("hostname", "fqdn", "ssh_authorized_keys", "users", "password", "chpasswd", "ntp", "lichgate")
+
+
+def from_folder(folder):
+    """All files of a seed as one text (its hash is remembered), or None if there is no seed."""
+    found = {}
+    for name in FILES:
+        try:
+            with open(os.path.join(folder, name), "rb") as f:
+                found[name] = f.read(settings.MAX_BYTES).decode("utf-8", "replace")
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as e:
+            raise Refused(f"the seed's {name} cannot be read: {e.strerror}") from e
+    return json.dumps(found, sort_keys=True).encode() if "user-data" in found else None
+
+
+def label(device):
+    """Of an ISO 9660 or FAT file system, and its kind."""
+    try:
+        with open(device, "rb") as f:
+            boot = f.read(512)
+            f.seek(0x8000)
+            volume = f.read(72)
+    except OSError:
+        return "", ""
+    if volume[:6] == b"\x01CD001":
+        return volume[40:72].decode("ascii", "replace").strip(" \0"), "iso9660"
+    for at in (0x2b, 0x47):
+        if boot[510:512] == b"\x55\xaa" and boot[at + 11:at + 14] == b"FAT":
+            return boot[at:at + 11].decode("ascii", "replace").strip(" \0"), "vfat"
+    return "", ""
+
+
+def take_from_disk():
+    """
+    Copies the seed of a CD, or of a disk that is too small to be a data disk, with the label CIDATA. At the first boot
+    only, when there are no LUNs: an initiator can write what it likes on its LUN, such a label, too.
+    """
+    if paths.ROOT:
+        return
+    tools.run("udevadm", "settle", "--timeout=30")
+    for name in sorted(os.listdir(luns.sysfs("block"))):
+        size = int(luns.attribute(name, "size") or 0) * 512
+        if not os.path.exists(luns.sysfs("block", name, "device")) or not size:
+            continue
+        if not name.startswith("sr") and size >= luns.MIN_BYTES:
+            continue
+        said, kind = label(f"/dev/{name}")
+        if said.lower() == LABEL:
+            os.makedirs(MOUNT, exist_ok=True)
+            tools.run("mount", "-t", kind, "-o", "ro,nosuid,nodev,noexec", f"/dev/{name}", MOUNT)
+            try:
+                found = from_folder(MOUNT)
+            finally:
+                tools.run("umount", MOUNT)
+            if found:
+                tools.write(COPY, found, 0o600)
+                return
+
+
+def copied():
+    return tools.read(COPY).encode() or None
+
+
+def load_yaml(text, name):
+    # Loaded late: a boot without a seed does not wait for it.
+    import yaml
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as e:
+        mark = getattr(e, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise Refused(f"{name} is not YAML{where}") from e
+
+
+def mapping(value, name):
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Refused(f"{name} is not a mapping")
+    return value
+
+
+def parse(data):
+    """The appliance.json that a seed stands for."""
+    files = json.loads(data)
+    text = files["user-data"]
+    user = {}
+    if text.strip():
+        if not text.startswith("#cloud-config"):
+            raise Refused('user-data does not begin with "#cloud-config": scripts are not run')
+        user = mapping(load_yaml(text, "user-data"), "user-data")
+    meta = mapping(load_yaml(files.get("meta-data", ""), "meta-data"), "meta-data")
+    # JSON that a key of ours brings along wins over what is said in cloud-init's words.
+    found = {**from_meta(meta), **from_user(user)}
+    if "network-config" in files:
+        net = mapping(load_yaml(files["network-config"], "network-config"), "network-config")
+        net = mapping(net.get("network", net), "network-config")
+        if net:
+            found["network"] = from_network(net)
+    found.update(mapping(user.get("lichgate"), "user-data: lichgate"))
+    ignored = sorted(str(key) for key in user if key not in KNOWN)
+    if ignored:
+        print(f"the seed: passed over in user-data: {', '.join(ignored)}")
+    return found
+
+
+def from_meta(meta):
+    found = {}
+    name = meta.get("local-hostname") or meta.get("hostname")
+    if name:
+        found["hostname"] = name
+    keys = meta.get("public-keys")
+    if isinstance(keys, dict):
+        keys = list(keys.values())
+    if keys:
+        found["ssh_keys"] = keys if isinstance(keys, list) else [keys]
+    return found
+
+
+def from_user(user):
+    found = {}
+    if user.get("hostname") or user.get("fqdn"):
+        found["hostname"] = user.get("hostname") or user["fqdn"]
+    keys = list(user.get("ssh_authorized_keys") or [])
+    secret = user.get("password")
+    for person in user.get("users") or []:
+        # The appliance has one administrator: all of them are it.
+        if isinstance(person, dict):
+            keys += person.get("ssh_authorized_keys") or []
+            secret = person.get("hashed_passwd") or person.get("passwd") or person.get("plain_text_passwd") or secret
+    chpasswd = mapping(user.get("chpasswd"), "user-data: chpasswd")
+    for person in chpasswd.get("users") or []:
+        if isinstance(person, dict) and person.get("type") != "RANDOM":
+            secret = person.get("password") or secret
+    listed = chpasswd.get("list") or []
+    for line in listed.splitlines() if isinstance(listed, str) else listed:
+        secret = str(line).partition(":")[2] or secret
+    if keys:
+        found["ssh_keys"] = list(dict.fromkeys(keys))
+    if secret:
+        secret = str(secret)
+        found["password_hash"] = secret if settings.PASSWORD_HASH.fullmatch(secret) else users.hashed(secret)
+    ntp = mapping(user.get("ntp"), "user-data: ntp")
+    servers = (ntp.get("servers") or []) + (ntp.get("pools") or [])
+    if servers:
+        found["ntp"] = servers
+    return found
+
+
+def from_network(net):
+    version = net.get("version")
+    if version == 1:
+        return version_1(net)
+    if version == 2:
+        return version_2(net)
+    raise Refused("network-config: version is neither 1 nor 2")
+
+
+def name_servers(value):
+    value = mapping(value, "network-config: nameservers")
+    return list(value.get("addresses") or [])
+
+
+def version_2(net):
+    """Netplan's form: ethernets, bonds, vlans by name."""
+    found, ids = [], {}
+    for kind in ("ethernets", "bonds", "vlans"):
+        for name, it in mapping(net.get(kind), f"network-config: {kind}").items():
+            it = mapping(it, f"network-config: {name}")
+            entry = {"name": str(name)}
+            matched = mapping(it.get("match"), f"network-config: {name}.match")
+            if kind == "ethernets" and matched.get("macaddress"):
+                entry = {"mac": str(matched["macaddress"])}
+            elif kind == "ethernets" and matched.get("name"):
+                entry = {"name": str(matched["name"])}
+            ids[name] = entry.get("mac") or entry["name"]
+            entry["dhcp"] = bool(it.get("dhcp4") or it.get("dhcp6"))
+            entry["addresses"] = [str(a) for a in it.get("addresses") or []]
+            gates = [it[key] for key in ("gateway4", "gateway6") if it.get(key)]
+            for route in it.get("routes") or []:
+                if isinstance(route, dict) and str(route.get("to")) in ("default", "0.0.0.0/0", "::/0"):
+                    gates.append(route.get("via"))
+            add_rest(entry, gates, name_servers(it.get("nameservers")), it.get("mtu"))
+            if kind == "bonds":
+                how = mapping(it.get("parameters"), f"network-config: {name}.parameters")
+                entry["bond"] = bond([ids.get(i, i) for i in it.get("interfaces") or []], how.get("mode"),
+                                     how.get("transmit-hash-policy"))
+            if kind == "vlans":
+                entry["vlan"], entry["on"] = it.get("id"), ids.get(it.get("link"), it.get("link"))
+            found.append(entry)
+    return {"interfaces": without_members(found)}
+
+
+def version_1(net):
+    """A list of physical, bond, vlan and nameserver entries, each with subnets."""
+    found, ids, dns = [], {}, []
+    for it in net.get("config") or []:
+        it = mapping(it, "network-config: config")
+        kind, name = it.get("type"), str(it.get("name", ""))
+        if kind == "nameserver":
+            servers = it.get("address") or []
+            dns += servers if isinstance(servers, list) else [servers]
+            continue
+        if kind not in ("physical", "bond", "vlan"):
+            raise Refused(f"network-config: the type {settings.quoted(kind)} is not supported")
+        entry = {"mac": str(it["mac_address"])} if kind == "physical" and it.get("mac_address") else {"name": name}
+        ids[name] = entry.get("mac") or name
+        entry["dhcp"], entry["addresses"] = False, []
+        gates, own = [], []
+        for subnet in it.get("subnets") or []:
+            subnet = mapping(subnet, f"network-config: {name}")
+            how = str(subnet.get("type", ""))
+            if how.startswith(("dhcp", "ipv6_dhcp", "ipv6_slaac")):
+                entry["dhcp"] = True
+            elif how in ("static", "static6"):
+                entry["addresses"].append(with_bits(str(subnet.get("address")), subnet.get("netmask")))
+                gates += [subnet["gateway"]] if subnet.get("gateway") else []
+                servers = subnet.get("dns_nameservers") or []
+                own += servers if isinstance(servers, list) else servers.split()
+            elif how != "manual":
+                raise Refused(f"network-config: {name}: the subnet type {settings.quoted(how)} is not supported")
+        add_rest(entry, gates, own, it.get("mtu"))
+        if kind == "bond":
+            how = mapping(it.get("params"), f"network-config: {name}.params")
+            entry["bond"] = bond([ids.get(i, i) for i in it.get("bond_interfaces") or []],
+                                 how.get("bond-mode") or how.get("mode"), how.get("bond-xmit_hash_policy"))
+        if kind == "vlan":
+            entry["vlan"], entry["on"] = it.get("vlan_id"), ids.get(it.get("vlan_link"), it.get("vlan_link"))
+        found.append(entry)
+    return {"interfaces": without_members(found), **({"dns": dns} if dns else {})}
+
+
+def with_bits(address, mask):
+    import ipaddress
+    if "/" in address or not mask:
+        return address
+    try:
+        return f"{address}/{ipaddress.ip_network('0.0.0.0/' + str(mask)).prefixlen}"
+    except ValueError:
+        return f"{address}/{mask}"
+
+
+def add_rest(entry, gates, dns, mtu):
+    for key, value in (("gateway", gates), ("dns", dns), ("mtu", mtu)):
+        if value:
+            entry[key] = value
+
+
+def bond(members, mode, policy):
+    modes = dict(enumerate(("balance-rr", "active-backup", "balance-xor", None, "802.3ad", "balance-tlb", "balance-alb")))
+    modes.update({str(k): v for k, v in modes.items()})
+    found = {"members": [str(m) for m in members], "mode": modes.get(mode, mode) or "active-backup"}
+    return {**found, "hash": policy} if policy else found
+
+
+def without_members(entries):
+    """A bond's members have nothing of their own; in appliance.json they need no entry."""
+    members = {m for e in entries for m in e.get("bond", {}).get("members", [])}
+    return [e for e in entries if settings.named(e) not in members]

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the other modules do to the system: files written whole, programs run with their sentence when they fail."""
+import json
+import os
+import subprocess
+import tempfile
+
+from . import Refused
+
+RUN_SECS = 120
+
+
+def read(path, otherwise=""):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            return f.read()
+    except OSError:
+        return otherwise
+
+
+def write(path, data, mode=0o644):
+    """The whole new content or the old one, also after a power cut. True if that changed something."""
+    data = data.encode() if isinstance(data, str) else data
+    try:
+        with open(path, "rb") as f:
+            if f.read() == data and os.fstat(f.fileno()).st_mode & 0o777 == mode:
+                return False
+    except OSError:
+        pass
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    fd, temporary = tempfile.mkstemp(dir=folder, prefix=".new-")
+    try:
+        with os.fdopen(fd, "wb") as f:
+            f.write(data)
+            os.fchmod(fd, mode)
+            os.fsync(fd)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    sync_folder(folder)
+    return True
+
+
+def sync_folder(folder):
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def remove(path):
+    """True if it was there."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def load(path):
+    """A JSON object that this command has written itself; {} if there is none."""
+    try:
+        with open(path, encoding="utf-8") as f:
+            return json.load(f)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as e:
+        raise Refused(f"{path} cannot be read: {e}") from e
+
+
+def store(path, value):
+    write(path, json.dumps(value, indent=2) + "\n", 0o600)
+
+
+def run(*argv, stdin=None, timeout=RUN_SECS):
+    """The output of a program; its last sentence as a refusal if it fails. Its arguments are told to nobody."""
+    try:
+        p = subprocess.run(argv, input=stdin, stdin=None if stdin is not None else subprocess.DEVNULL,
+                           capture_output=True, text=True, errors="replace", timeout=timeout, check=False)
+    except OSError as e:
+        raise Refused(f"{argv[0]} cannot be run: {e.strerror}") from e
+    except subprocess.TimeoutExpired as e:
+        raise Refused(f"{argv[0]} does not end") from e
+    if p.returncode:
+        said = (p.stderr.strip() or p.stdout.strip()).splitlines()
+        raise Refused(f"{argv[0]}: {said[-1] if said else 'exit ' + str(p.returncode)}")
+    return p.stdout
+
+
+def lgtadm(mode, op, *args):
+    return run("lgtadm", "-m", mode, "-o", op, *map(str, args))
+
+
+def shown(mode):
+    """What `lgtadm -m MODE -o show` tells programs."""
+    try:
+        return json.loads(run("lgtadm", "--json", "-m", mode, "-o", "show"))
+    except ValueError as e:
+        raise Refused("lgtadm: the answer cannot be read") from e
+
+
+def systemctl(*args):
+    return run("systemctl", *args)

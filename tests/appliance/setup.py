@@ -1,0 +1,362 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""First boot, appliance.json, seeds, data disks and the network's files, on a directory that looks like an appliance."""
+import json
+import os
+import sys
+
+from _root import TOP, command, everything, get, path, put
+from _setup import appliance_json, calls, exists, gateway, machine, settings
+
+from tap import Skip, case, need, run  # noqa: E402 (_root sets the path)
+
+from appliance import Refused, apply, luns, network, seed, users  # noqa: E402
+from appliance import settings as form  # noqa: E402
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3n5N0m6sGn0wB7uYzUoMZK8b4lP3mYw0Zz7e1a2b3c admin@example"
+HASH = "$6$saltsalt$" + "x" * 86
+SECRET = "only-the-two-know"
+
+
+def refused(config):
+    try:
+        form.check(form.parse(config if isinstance(config, bytes) else json.dumps(config).encode()))
+    except Refused as why:
+        return str(why)
+    return ""
+
+
+@case("the first boot makes names and a key, and the next one keeps them")
+def _():
+    code, out, err = command("first-boot")
+    need(code == 0 and "lichgate-" in out, out + err)
+    made = settings()
+    need(get("etc/hostname").decode().strip() == made["hostname"], made)
+    need(len(made["hostname"]) == len("lichgate-0123") and made["iqn_base"].startswith("iqn."), made)
+    key = get("etc/ssh/ssh_host_ed25519_key")
+    put("etc/ssh/ssh_host_ed25519_key", b"kept")
+    need(command("first-boot")[0] == 0)
+    need(settings() == made and get("etc/ssh/ssh_host_ed25519_key") == b"kept" and key)
+    need(not exists("var/lib/appliance/ssh-enabled"), "SSH without a key or a password")
+    need(not calls(), "a program was told something before the system has started")
+
+
+@case("each wrong key or value is one sentence that names it, and changes nothing")
+def _():
+    port = {"name": "eth0"}
+    wrong = {
+        "hostnam": ({"hostnam": "x"}, "hostnam"),
+        "bad name": ({"hostname": "-x"}, "hostname"),
+        "twice": (b'{"hostname": "a", "hostname": "b"}', "twice"),
+        "no JSON": (b"{", "JSON"),
+        "no object": ([], "object"),
+        "deep": (b"[" * 100000, "JSON"),
+        "no bits": ({"network": {"interfaces": [{**port, "addresses": ["192.0.2.5"]}]}}, "addresses[0]"),
+        "gateway": ({"network": {"interfaces": [{**port, "addresses": ["192.0.2.5/24"], "gateway": "198.51.100.1"}]}},
+                    "interfaces[0].gateway"),
+        "mtu": ({"network": {"interfaces": [{**port, "mtu": 20}]}}, "interfaces[0].mtu"),
+        "number": ({"network": {"interfaces": [{**port, "mtu": True}]}}, "interfaces[0].mtu"),
+        "both": ({"network": {"interfaces": [{**port, "mac": "52:54:00:00:00:01"}]}}, "interfaces[0]"),
+        "vlan": ({"network": {"interfaces": [{"name": "v", "vlan": 4095, "on": "eth0"}]}}, "vlan"),
+        "vlan mtu": ({"network": {"interfaces": [{"name": "v", "vlan": 5, "on": "eth0", "mtu": 9000}]}}, "mtu"),
+        "member": ({"network": {"interfaces": [port, {"name": "bond0", "bond": {"members": ["eth0"]}}]}}, "eth0"),
+        "folder": ({"network": {"interfaces": [{"name": "../x", "dhcp": True}]}}, "name"),
+        "key": ({"ssh_keys": ["ssh-ed25519 AAAA\nssh-rsa x"]}, "ssh_keys[0]"),
+        "hash": ({"password_hash": SECRET}, "password_hash"),
+        "chap": ({"targets": [{"chap": {"user": "u", "password": "short"}}]}, "targets[0].chap.password"),
+        "iqn": ({"targets": [{"name": "disk"}]}, "targets[0].name"),
+        "disks": ({"targets": [{"data_disks": "some"}]}, "data_disks"),
+        "same disk": ({"targets": [{"data_disks": ["B1", "B1"]}]}, "data_disks[1]"),
+        "same chap": ({"targets": [{"chap": {"user": "u", "password": SECRET}, "mutual_chap": {"user": "u",
+                       "password": SECRET}}]}, "targets[0]"),
+        "portal": ({"portals": ["192.0.2.1:0"]}, "portals[0]"),
+        "no portal": ({"portals": []}, "portals"),
+        "ntp": ({"ntp": ["a b"]}, "ntp[0]"),
+        "option": ({"options": {"ssh": "yes"}}, "options.ssh"),
+    }
+    before = everything()
+    for name, (config, word) in wrong.items():
+        said = refused(config)
+        need(word in said and "\n" not in said, f"{name}: {said!r}")
+        need(SECRET not in said and "short" not in said, f"a secret is told: {said}")
+        put("boot/appliance.json", config if isinstance(config, bytes) else json.dumps(config))
+        code, out, err = command("apply")
+        need(code == 1 and err.count("\n") == 1 and not calls(), f"{name}: {out}{err}")
+        os.unlink(path("boot/appliance.json"))
+    need(everything() == before, "something has changed")
+
+
+@case("the example in the documentation is right")
+def _():
+    with open(os.path.join(TOP, "appliance-image/appliance/README.md"), encoding="utf-8") as f:
+        example = f.read().partition("```json\n")[2].partition("```")[0]
+    need(example and refused(example.encode()) == "", refused(example.encode()))
+
+
+@case("appliance.json is applied once, in two halves, and again when it changes")
+def _():
+    appliance_json(hostname="san1", ssh_keys=[KEY], password_hash=HASH, ntp=["192.0.2.123"],
+                   network={"interfaces": [{"name": "eth0", "addresses": ["192.0.2.5/24"], "gateway": "192.0.2.1"}]},
+                   targets=[{"data_disks": "all", "chap": {"user": "host", "password": SECRET}}])
+    code, out, _ = command("first-boot")
+    need(code == 0 and not calls(), out)
+    need(get("etc/hostname") == b"san1\n" and KEY.encode() in get("etc/ssh/authorized_keys"))
+    need(get("etc/shadow").startswith(f"root:{HASH}:".encode()) and exists("var/lib/appliance/ssh-enabled"))
+    need(b"NTP=192.0.2.123" in get("etc/systemd/timesyncd.conf.d/lichgate.conf"))
+    code, out, err = command("apply", "--boot")
+    made = calls()
+    need(code == 0 and SECRET not in out + err, out + err)
+    name = settings()["iqn_base"] + ":disks"
+    need(made == [f"lgtadm -m target -o new -t 1 -T {name}",
+                  f"lgtadm -m account -o new -u host -p {SECRET}",
+                  "lgtadm -m account -o bind -t 1 -u host",
+                  "lgtadm -m logicalunit -o new -t 1 -l 1 -b /dev/disk/by-id/virtio-N1",
+                  "lgtadm -m logicalunit -o new -t 1 -l 2 -b /dev/disk/by-id/virtio-B1",
+                  "lgtadm -m target -o bind -t 1 -I ALL"], made)
+    put("etc/hostname", "by-hand\n")
+    for words in (["first-boot"], ["apply", "--boot"]):
+        need(command(*words)[0] == 0 and not calls(), words)
+    need(SECRET.encode() not in get("var/lib/appliance/applied.json") + get("var/lib/appliance/settings.json"))
+    appliance_json(hostname="san2")
+    need(command("first-boot")[0] == 0 and get("etc/hostname") == b"san2\n")
+    need(get("etc/shadow").startswith(f"root:{HASH}:".encode()), "what the file does not mention has gone")
+
+
+@case("a refused file leaves what was, says so, and is tried again")
+def _():
+    appliance_json(hostname="san3", typo=1)
+    code, out, _ = command("first-boot")
+    need(code == 1 and "typo" in out and get("etc/hostname") == b"san2\n", out)
+    need("typo" in apply.problem(), apply.problem())
+    need(command("apply", "--boot")[0] == 1 and not calls())
+    appliance_json(hostname="san3", targets=[{"data_disks": ["B1", "X9"]}])
+    need(command("first-boot")[0] == 0)
+    code, out, _ = command("apply", "--boot")
+    need(code == 1 and "X9" in out and not calls(), "part of what cannot be done whole was done")
+    appliance_json(hostname="san3", targets=[{"data_disks": ["B1"]}])
+    put("refuse", "logicalunit")
+    code, out, _ = command("apply", "--boot")
+    need(code == 1 and "refused here" in out and calls(), out)
+    put("refuse", "nothing-of-this")
+    need(command("apply", "--boot")[0] == 0 and calls() and not apply.problem(), "not tried again")
+
+
+@case("data disks are whole, not the system's, not removable, not in use, not tiny")
+def _():
+    found = {d["name"]: d for d in luns.disks()}
+    need(sorted(found) == ["nvme0n1", "vdb"], sorted(found))
+    need(found["vdb"]["serial"] == "B1" and found["vdb"]["path"] == "/dev/disk/by-id/virtio-B1", found)
+    put("run/lichgate-system-disk", "vdb\n")
+    need([d["name"] for d in luns.disks()] == ["nvme0n1"], "the system's disk")
+    os.unlink(path("run/lichgate-system-disk"))
+    put("proc/swaps", "Filename Type Size Used Priority\n/dev/vdb partition 1 0 -2\n")
+    os.makedirs(path("sys/class/block"), exist_ok=True)
+    os.symlink("../../devices/vdb", path("sys/class/block/vdb"))
+    put("sys/devices/vdb/dev", "255:0\n")
+    need([d["name"] for d in luns.disks()] == ["nvme0n1"], "swap")
+    os.unlink(path("proc/swaps"))
+
+
+@case("targets that are there keep their LUNs, and a changed account closes them meanwhile")
+def _():
+    there = {"tid": 7, "iqn": "iqn.2026-11.org.example:a", "alias": "", "ready": True, "acl": ["192.0.2.9"],
+             "acl_names": ["iqn.1994-05.com.example:*"], "in": ["host"], "out": None, "sessions": [],
+             "luns": [{"lun": 1, "path": "/dev/disk/by-id/virtio-B1"}]}
+    gateway(target={"targets": [there]}, account={"accounts": ["host"]})
+    config = form.check({"targets": [{"name": there["iqn"], "data_disks": "all", "initiators": ["192.0.2.0/24"],
+                                      "chap": {"user": "host", "password": SECRET}}]})
+    luns.apply(config, "")
+    need(calls() == ["lgtadm -m target -o update -t 7 -n state -v offline",
+                     "lgtadm -m account -o delete -u host",
+                     f"lgtadm -m account -o new -u host -p {SECRET}",
+                     "lgtadm -m account -o bind -t 7 -u host",
+                     "lgtadm -m target -o update -t 7 -n state -v ready",
+                     "lgtadm -m logicalunit -o new -t 7 -l 2 -b /dev/disk/by-id/virtio-N1",
+                     "lgtadm -m target -o unbind -t 7 -I 192.0.2.9",
+                     "lgtadm -m target -o unbind -t 7 -Q iqn.1994-05.com.example:*",
+                     "lgtadm -m target -o bind -t 7 -I 192.0.2.0/24"])
+    other = form.check({"targets": [{"name": "iqn.2026-11.org.example:b", "data_disks": ["B1"]}]})
+    try:
+        luns.apply(other, "")
+        need(False, "one disk became two LUNs")
+    except Refused as why:
+        need("already" in str(why) and not calls(), why)
+    gateway()
+
+
+@case("portals become those of the file, and the default one goes first")
+def _():
+    gateway(portal={"portals": [{"host": "::", "port": 3260, "tpgt": 1, "transport": "tcp"}]})
+    luns.apply(form.check({"portals": ["192.0.2.5", {"address": "[2001:db8::5]:3261", "group": 2, "transport": "iser"}]}),
+               "")
+    need(calls() == ["lgtadm -m portal -o delete -P portal=[::]:3260,transport=tcp",
+                     "lgtadm -m portal -o new -P portal=192.0.2.5:3260,transport=tcp,tpgt=1",
+                     "lgtadm -m portal -o new -P portal=[2001:db8::5]:3261,transport=iser,tpgt=2"])
+    gateway()
+
+
+def rendered(*interfaces, **more):
+    return network.rendered(form.check({"network": {"interfaces": list(interfaces), **more}})["network"])
+
+
+@case("the network becomes systemd-networkd's files")
+def _():
+    files = rendered({"name": "bond0", "bond": {"members": ["52:54:00:00:00:01", "eth1"]}, "mtu": 9000},
+                     {"name": "san", "vlan": 100, "on": "bond0", "addresses": ["192.0.2.5/24", "2001:db8::5/64"],
+                      "gateway": ["192.0.2.1"], "dns": ["192.0.2.53"], "mtu": 9000},
+                     {"name": "en*"}, {"name": "v2", "vlan": 7, "on": "eth9", "dhcp": False})
+    text = "\n".join(files.values())
+    for words in ("Name=bond0\nKind=bond\n", "Mode=802.3ad", "MACAddress=52:54:00:00:00:01\nType=ether\nKind=!*\n",
+                  "Bond=bond0\n", "VLAN=san\n", "Name=san\nKind=vlan\n", "Id=100\n", "Address=2001:db8::5/64\n",
+                  "Gateway=192.0.2.1\n", "DNS=192.0.2.53\n", "MTUBytes=9000\n", "Name=eth9\n", "VLAN=v2\n"):
+        need(words in text, f"{words!r} is not in\n{text}")
+    need("Name=en*" in files[max(files)], "a pattern must not win over a name")
+
+
+@case("a network that nobody confirms goes back, also after a power cut")
+def _():
+    os.unlink(path("boot/appliance.json"))
+    before, calls_before = everything(), calls()
+    new = form.check({"network": {"interfaces": [{"name": "v3", "vlan": 3, "on": "eth0"}]}})["network"]
+    need(network.change(new, lambda: False) is False and everything_but_calls() == but_calls(before), calls_before)
+    need(len([c for c in calls() if "networkd" in c]) == 2)
+
+    def broken():
+        raise KeyboardInterrupt
+    try:
+        network.change(new, broken)
+    except KeyboardInterrupt:
+        pass
+    need(everything_but_calls() == but_calls(before), "an exception")
+    # The power goes while somebody is asked.
+    if os.fork() == 0:
+        network.change(new, lambda: os._exit(0))
+    os.wait()
+    need(everything_but_calls() != but_calls(before))
+    need(command("first-boot")[0] == 0 and everything_but_calls() == but_calls(before), "a power cut")
+    need(network.change(new, lambda: True) and settings()["network"] == new)
+    need(network.change({"interfaces": []}, lambda: True) and "network" in settings())
+    calls()
+
+
+def but_calls(found):
+    return {name: digest for name, digest in found.items() if name != "/calls"}
+
+
+def everything_but_calls():
+    return but_calls(everything())
+
+
+@case("SSH follows keys, password and option; the password is checked against its hash")
+def _():
+    users.change(ssh_keys=[], password_hash=None, options={})
+    need(not exists("var/lib/appliance/ssh-enabled") and calls()[-1] == "systemctl stop ssh.service")
+    users.change(password_hash=users.hashed("correct horse"))
+    need(exists("var/lib/appliance/ssh-enabled") and calls() == ["systemctl start ssh.service"])
+    need(users.is_password("correct horse") and not users.is_password("correct hors") and not users.is_password(""))
+    users.change(options={"ssh": False})
+    need(not exists("var/lib/appliance/ssh-enabled") and calls() == ["systemctl stop ssh.service"])
+    users.change(options={"ssh": True}, password_hash=None)
+    need(not exists("var/lib/appliance/ssh-enabled") and users.stored_hash() is None)
+    calls()
+
+
+SEED_USER = """#cloud-config
+hostname: from-seed
+ssh_authorized_keys:
+  - %s
+chpasswd:
+  users:
+    - {name: root, password: %s, type: hash}
+packages: [vim]
+lichgate:
+  targets:
+    - {data_disks: all}
+""" % (KEY, HASH)
+SEED_NET_1 = """version: 1
+config:
+  - {type: physical, name: eth0, mac_address: "52:54:00:00:00:01"}
+  - {type: physical, name: eth1, mac_address: "52:54:00:00:00:02"}
+  - {type: bond, name: bond0, bond_interfaces: [eth0, eth1], params: {bond-mode: active-backup}}
+  - type: vlan
+    name: bond0.5
+    vlan_link: bond0
+    vlan_id: 5
+    subnets: [{type: static, address: 192.0.2.5, netmask: 255.255.255.0, gateway: 192.0.2.1, dns_nameservers: [192.0.2.53]}]
+"""
+SEED_NET_2 = """network:
+  version: 2
+  ethernets:
+    lan:
+      match: {macaddress: "52:54:00:00:00:01"}
+      addresses: [192.0.2.5/24]
+      routes: [{to: default, via: 192.0.2.1}]
+      nameservers: {addresses: [192.0.2.53]}
+      mtu: 9000
+  vlans:
+    v5: {id: 5, link: lan, dhcp4: true}
+"""
+
+
+def have_yaml():
+    try:
+        import yaml  # noqa: F401
+    except ImportError as e:
+        raise Skip("python3-yaml is not installed") from e
+
+
+def seeded(**files):
+    return form.check(seed.parse(json.dumps({k.replace("_", "-"): v for k, v in files.items()}).encode()))
+
+
+@case("a NoCloud seed says the same in cloud-init's words")
+def _():
+    have_yaml()
+    found = seeded(user_data=SEED_USER, meta_data="instance-id: i-1\nlocal-hostname: other\n", network_config=SEED_NET_2)
+    need(found["hostname"] == "from-seed" and found["ssh_keys"] == [KEY] and found["password_hash"] == HASH, found)
+    need(found["targets"] == [{"data_disks": "all"}], found)
+    lan, vlan = found["network"]["interfaces"]
+    need(lan == {"mac": "52:54:00:00:00:01", "addresses": ["192.0.2.5/24"], "gateway": ["192.0.2.1"], "dhcp": False,
+                 "dns": ["192.0.2.53"], "mtu": 9000}, lan)
+    need(vlan == {"name": "v5", "vlan": 5, "on": "52:54:00:00:00:01", "dhcp": True, "addresses": []}, vlan)
+    bond, vlan = seeded(user_data="", network_config=SEED_NET_1)["network"]["interfaces"]
+    need(bond["bond"] == {"members": ["52:54:00:00:00:01", "52:54:00:00:00:02"], "mode": "active-backup"}, bond)
+    need(vlan["addresses"] == ["192.0.2.5/24"] and vlan["on"] == "bond0" and vlan["vlan"] == 5, vlan)
+    plain = seeded(user_data="#cloud-config\npassword: correct horse\n")
+    need(plain["password_hash"].startswith("$y$"), plain)
+    for text, word in (("#!/bin/sh\n", "scripts"), ("#cloud-config\na: [", "line"), ("#cloud-config\n- 1\n", "mapping"),
+                       ("#cloud-config\nlichgate: {typo: 1}\n", "typo")):
+        try:
+            seeded(user_data=text)
+            need(False, text)
+        except Refused as why:
+            need(word in str(why), f"{text!r}: {why}")
+
+
+@case("a seed in the boot partition is applied like appliance.json")
+def _():
+    have_yaml()
+    put("boot/seed/user-data", SEED_USER)
+    put("boot/seed/meta-data", "instance-id: i-1\n")
+    code, out, _ = command("first-boot")
+    need(code == 0 and get("etc/hostname") == b"from-seed\n" and "packages" in out, out)
+    code, out, _ = command("apply", "--boot")
+    need(code == 0 and any("virtio-N1" in c for c in calls()), out)
+
+
+@case("the label of a seed is read from FAT and ISO 9660")
+def _():
+    fat = bytearray(65536)
+    fat[510:512], fat[0x2b:0x2b + 11], fat[0x36:0x3e] = b"\x55\xaa", b"CIDATA     ", b"FAT16   "
+    put("seed.img", bytes(fat))
+    need(seed.label(path("seed.img")) == ("CIDATA", "vfat"), seed.label(path("seed.img")))
+    iso = bytearray(65536)
+    iso[0x8000:0x8006], iso[0x8028:0x8048] = b"\x01CD001", b"cidata".ljust(32)
+    put("seed.img", bytes(iso))
+    need(seed.label(path("seed.img")) == ("cidata", "iso9660"), seed.label(path("seed.img")))
+    put("seed.img", b"")
+    need(seed.label(path("seed.img")) == ("", ""))
+
+
+machine()
+sys.exit(run())
