@@ -32,6 +32,9 @@ int be_opts_parse(const char *const *kv, struct be_opts *o, char *err, unsigned 
 int be_refuse(char *err, unsigned err_size, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Why a path could not be opened; whoever has no permission is named, for it is not who asked. */
+const char *be_open_reason(int e, char *buf, unsigned size);
+
 /* --- claim.c: nobody else writes to it. Control thread. --- */
 
 /* An open file or device of this process. */

@@ -42,13 +42,16 @@ nvme_gone(const struct nvme_dev *nd)
 static int
 open_node(struct opening *p, const char *path, int flags, int *fd)
 {
+	char why[160];
+
 	*fd = open(path, (p->o.ro ? O_RDONLY : O_RDWR) | O_CLOEXEC | flags);
 	if (*fd >= 0)
 		return 0;
 	if (errno == EBUSY)
 		return refuse(p, -EBUSY, "%s is in use: %s is mounted, or part of another device",
 			      p->o.path, path);
-	return refuse(p, -errno, "cannot open %s: %s", path, strerror(errno));
+	return refuse(p, -errno, "cannot open %s: %s", path,
+		      be_open_reason(errno, why, sizeof(why)));
 }
 
 /* The block device is held, or somebody could mount it. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The administrator's "key=value" strings. */
 #include <errno.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backend/backend_priv.h"
 #include "gateway/base/num.h"
@@ -38,6 +40,19 @@ be_refuse(char *err, unsigned err_size, int rc, const char *fmt, ...)
 	vsnprintf(err, err_size, fmt, ap);
 	va_end(ap);
 	return rc;
+}
+
+const char *
+be_open_reason(int e, char *buf, unsigned size)
+{
+	const struct passwd *pw;
+
+	if (e != EACCES)
+		return strerror(e);
+	pw = getpwuid(geteuid());
+	snprintf(buf, size, "%s for the gateway's user %s (BACKING STORES in lichgate(7))",
+		 strerror(e), pw ? pw->pw_name : "without a name");
+	return buf;
 }
 
 static int

@@ -42,6 +42,7 @@ static int
 open_failed(struct opening *p, int e)
 {
 	const char *path = p->o.path;
+	char why[160];
 
 	if (e == EBUSY)
 		return refuse(p, -e, "%s is in use: mounted, or part of another device", path);
@@ -51,8 +52,8 @@ open_failed(struct opening *p, int e)
 		    path);
 	if ((e == EROFS || e == EACCES || e == EPERM) && !p->o.ro)
 		return refuse(p, -e, "cannot open %s for writing (readonly=1 would only read): %s",
-			      path, strerror(e));
-	return refuse(p, -e, "cannot open %s: %s", path, strerror(e));
+			      path, be_open_reason(e, why, sizeof(why)));
+	return refuse(p, -e, "cannot open %s: %s", path, be_open_reason(e, why, sizeof(why)));
 }
 
 /* Type first: opening a FIFO or a tape would have effects. */
@@ -60,11 +61,13 @@ static int
 open_path(struct opening *p)
 {
 	int excl = 0, rc;
+	char why[160];
 
 	if (!p->o.path)
 		return refuse(p, -EINVAL, "a file or block device needs path=");
 	if (stat(p->o.path, &p->st))
-		return refuse(p, -errno, "cannot open %s: %s", p->o.path, strerror(errno));
+		return refuse(p, -errno, "cannot open %s: %s", p->o.path,
+			      be_open_reason(errno, why, sizeof(why)));
 	if (!S_ISREG(p->st.st_mode) && !S_ISBLK(p->st.st_mode))
 		return refuse(p, -EINVAL, "%s is neither a regular file nor a block device",
 			      p->o.path);

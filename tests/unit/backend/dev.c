@@ -110,6 +110,22 @@ START_TEST(test_what_is_no_disk_is_refused)
 }
 END_TEST
 
+START_TEST(test_who_has_no_permission_is_named)
+{
+	bool root = geteuid() == 0;
+	struct tmpfile t;
+
+	tmp_new(&t, "/tmp", SIZE);
+	ck_assert_int_eq(chmod(t.path, 0), 0);
+	ck_assert_int_eq(chmod(t.dir, 0755), 0);
+	ck_assert(!root || seteuid(65534) == 0);
+	refused("uring", KV(t.kv), -EACCES, "Permission denied for the gateway's user ");
+	refused("uring", KV(t.kv, "ro=1"), -EACCES, "Permission denied for the gateway's user ");
+	ck_assert(!root || seteuid(0) == 0);
+	tmp_free(&t);
+}
+END_TEST
+
 START_TEST(test_size_grows_and_never_shrinks)
 {
 	struct tmpfile t;
@@ -260,5 +276,6 @@ START_TEST(test_description_of_a_file)
 END_TEST
 
 SUITE("backend/dev", test_names, test_options, test_what_is_not_there_is_not_created,
-      test_what_is_no_disk_is_refused, test_size_grows_and_never_shrinks, test_growth_is_seen,
-      test_resize, test_one_writer, test_other_processes_are_kept_out, test_description_of_a_file)
+      test_what_is_no_disk_is_refused, test_who_has_no_permission_is_named,
+      test_size_grows_and_never_shrinks, test_growth_is_seen, test_resize, test_one_writer,
+      test_other_processes_are_kept_out, test_description_of_a_file)
