@@ -246,6 +246,7 @@ serve(const struct options *o, int ready_fd)
 	}
 	/* The lock of the socket comes first: it is what a second daemon should hear of. */
 	if (make_run_dirs(&err) || sd_event_new(&event) < 0 || catch_signals(event) ||
+	    sd_event_set_watchdog(event, true) < 0 ||
 	    mgmt_ipc_new(&m, event, ipc_path, &ipc, &err))
 		goto out_event;
 	if (mgmt_store_open(mgmt_state_dir(), &store, &err))
