@@ -17,7 +17,7 @@ PAGE = 20
 CONFIRM_SECS = 60
 IDLE_SECS = 900
 BANNER_SECS = 15
-LOCK_SECS = 5
+LOCK_SECS = 2
 # What systemd is told not to start again: there is no line behind this device.
 NO_LINE = 75
 

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The console's menu at a terminal: choices, secrets that are not shown, a network that goes back, and input of all sorts."""
+import os
+import pty
+import random
+import select
+import signal
+import sys
+import time
+
+from _root import TOP, command, get, path
+from _setup import calls, exists, machine, program, settings
+
+from tap import case, need, run  # noqa: E402 (_root sets the path)
+
+from appliance import console  # noqa: E402
+from appliance import settings as form  # noqa: E402
+
+SECS = 60
+PASSWORD = "correct horse"
+
+
+class Terminal:
+    def __init__(self):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(os.path.join(TOP, "appliance-image"))
+            os.execv(sys.executable, [sys.executable, "-Bm", "appliance", "console"])
+        self.seen = ""
+
+    def expect(self, *words):
+        """Waits until each word has come, in this order; returns what came with the last."""
+        said = ""
+        for word in words:
+            end = time.monotonic() + SECS
+            while word not in self.seen:
+                need(select.select([self.fd], [], [], max(0, end - time.monotonic()))[0],
+                     f"{word!r} does not come: {self.seen[-600:]}")
+                self.seen += os.read(self.fd, 4096).decode("utf-8", "replace")
+            said, _, self.seen = self.seen.partition(word)
+        return said
+
+    def type(self, *lines):
+        for line in lines:
+            os.write(self.fd, line if isinstance(line, bytes) else line.encode() + b"\n")
+
+    def menu(self):
+        """From the banner."""
+        self.expect("Press Enter")
+        self.type("")
+        self.expect("Choice: ")
+
+    def end(self):
+        """The line hangs up; the exit code."""
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@case("every menu opens, and 0 leads back")
+def _():
+    t = Terminal()
+    t.menu()
+    for choice in ("2", "3", "4", "5", "6", "7", "9", "11"):
+        t.type(choice)
+        said = t.expect("0  back", "Choice: ")
+        t.type("0")
+        t.expect("status", "Choice: ")
+        need(not any(len(line) > 80 for line in said.splitlines()), said)
+    t.type("8")
+    t.expect("called health", "Choice: ")
+    t.type("1")
+    t.expect("Targets:   none", "SSH:       off", "Choice: ")
+    need(t.end() == 0)
+
+
+@case("disks become LUNs of a new target with CHAP; the password is not shown")
+def _():
+    calls()
+    t = Terminal()
+    t.menu()
+    t.type("5")
+    need("N1  free" in t.expect("Choice: "))
+    for answer, then in (("2", "Choice: "), ("1", "Name"), ("d1", "Type yes"), ("yes", "done")):
+        t.type(answer)
+        t.expect(then)
+    made = [c for c in calls() if c.startswith("lgtadm")]
+    name = settings()["iqn_base"] + ":d1"
+    need(made[0].endswith(f"-T {name}") and sum("logicalunit" in c for c in made) == 2, made)
+    t.type("0")
+    t.expect("Choice: ")
+    t.type("3")
+    t.expect("Choice: ")
+    t.type("1")
+    t.expect("New password")
+    t.type(PASSWORD)
+    t.expect("Again")
+    t.type(PASSWORD)
+    need(PASSWORD not in t.expect("set", "Choice: "))
+    need(PASSWORD not in t.seen and exists("var/lib/appliance/ssh-enabled"))
+    need(t.end() == 0)
+
+
+@case("once there is a password it is asked for")
+def _():
+    t = Terminal()
+    t.expect("Press Enter")
+    t.type("")
+    t.expect("Password: ")
+    t.type(PASSWORD)
+    t.expect("Choice: ")
+    t.type("0")
+    t.expect("Press Enter")
+    t.type("")
+    t.expect("Password: ")
+    t.type("wrong horse")
+    t.expect("not the password", "Press Enter")
+    need(t.end() == 0)
+    os.environ["SSH_CONNECTION"] = "SSH has asked already"
+
+
+@case("a network that is not confirmed goes back, also when the line hangs up")
+def _():
+    for how in ("no", b"\x03", b"\x04", None):
+        t = Terminal()
+        t.menu()
+        for answer, then in (("2", "Choice: "), ("3", "which"), ("eth0", "number"), ("9999", "Name"), ("", "DHCP"),
+                             ("y", "Not done: network.interfaces[0].vlan"), ("2", "Choice: "), ("3", "which"),
+                             ("eth0", "number"), ("5", "Name"), ("", "DHCP"), ("y", "Type yes"), ("yes", "Keep them?")):
+
+            t.type(answer)
+            t.expect(then)
+        need(os.listdir(path("etc/systemd/network")) and exists("var/lib/appliance/network-trial.json"))
+        if how:
+            t.type(how)
+            t.expect("Choice: ")
+        need(t.end() == 0)
+        need(not os.listdir(path("etc/systemd/network")) and not exists("var/lib/appliance/network-trial.json"), how)
+        need("network" not in settings(), how)
+
+
+@case("a network for which nobody says anything goes back")
+def _():
+    silent, _ = os.pipe()
+    stdin, sys.stdin = sys.stdin, os.fdopen(silent)
+    limit, console.CONFIRM_SECS = console.CONFIRM_SECS, 0.1
+    try:
+        term = console.Terminal()
+        term.sure = lambda question: True
+        console.try_network(term, form.NETWORK({"interfaces": [{"name": "eth0"}]}, "network"))
+    finally:
+        sys.stdin, console.CONFIRM_SECS = stdin, limit
+    need(limit == 60 and "network" not in settings() and not os.listdir(path("etc/systemd/network")))
+
+
+@case("a network that is confirmed stays")
+def _():
+    t = Terminal()
+    t.menu()
+    for answer, then in (("2", "Choice: "), ("2", "Port"), ("52:54:00:00:00:02", "Address"), ("192.0.2.5/24", "Gateway"),
+                         ("192.0.2.1", "Type yes"), ("yes", "Keep them?"), ("yes", "kept")):
+        t.type(answer)
+        t.expect(then)
+    need(settings()["network"]["interfaces"][0]["addresses"] == ["192.0.2.5/24"])
+    files = [get(f"etc/systemd/network/{n}").decode() for n in os.listdir(path("etc/systemd/network"))]
+    need(len(files) == 1 and "MACAddress=52:54:00:00:00:02" in files[0], files)
+    need(t.end() == 0)
+
+
+@case("no input ends or stops it")
+def _():
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    t = Terminal()
+    t.expect("Press Enter")
+    for _ in range(40):
+        # Not 10 and 11, the shell and the switch.
+        what = chance.choice([b"\x03", b"\x04", b"\x1a", b"\x1c", b"\n", b"0\n", b"q\n", bytes(chance.choices(range(256), k=40)),
+                              b"9" * 3000 + b"\n", f"{chance.randrange(-1, 10)}\n".encode(), b"\xc3\x28\n"])
+        os.write(t.fd, what.replace(b"10", b"").replace(b"11", b""))
+        while select.select([t.fd], [], [], 0.02)[0]:
+            t.seen += os.read(t.fd, 65536).decode("utf-8", "replace")
+    # ^Q: what the noise may have stopped goes on.
+    t.seen = ""
+    t.type(b"\x11\x03", b"\n")
+    t.expect(":")
+    need(os.waitpid(t.pid, os.WNOHANG) == (0, 0), "it has ended")
+    os.kill(t.pid, signal.SIGHUP)
+    need(t.end() == 0)
+
+
+machine()
+program("lichgate-appliance", '#!/bin/sh\necho "called $*"\n')
+command("first-boot")
+sys.exit(run())
