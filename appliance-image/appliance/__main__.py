@@ -20,6 +20,8 @@ COMMANDS = {
     "first-boot": "make this appliance's names and keys, and set the system up as appliance.json or a seed says",
     "apply": "set up everything as appliance.json or a seed says",
     "console": "show the menu of the screen and the serial line",
+    "config-export": "write the configuration, with the identities of everything in it, to one file",
+    "config-import": "take over the configuration from a file of config-export",
 }
 
 

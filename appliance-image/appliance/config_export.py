@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""lichgate-appliance config-export: everything that makes this appliance this one, as one JSON file."""
+import json
+import sys
+import time
+
+from . import settings, store, tools, users
+
+KIND = "lichgate-configuration"
+FORMAT = 1
+
+
+def add_arguments(parser):
+    parser.add_argument("file", metavar="FILE", help="'-' is the standard output")
+    parser.add_argument("--no-secrets", action="store_true",
+                        help="without CHAP secrets, the password's hash and the SSH host key")
+
+
+def collected(secrets):
+    """
+    LUNs keep their SCSI identities, targets their names, initiators their passwords, and SSH clients know the host again.
+    /etc/machine-id is not in it: it is the machine's, and two with one would get one DHCP lease.
+    """
+    number, objects = store.load()
+    own = settings.kept()
+    found = {"kind": KIND, "format": FORMAT, "at": int(time.time()), "secrets": secrets,
+             "settings": own, "gateway": {"format": number, "objects": objects}}
+    if secrets:
+        found["ssh_host_key"] = tools.read(users.HOST_KEY)
+    else:
+        own.pop("password_hash", None)
+        for o in objects:
+            o.pop(store.SECRET, None)
+    return found
+
+
+def run(args):
+    text = json.dumps(collected(not args.no_secrets), indent=1) + "\n"
+    if args.file == "-":
+        sys.stdout.write(text)
+    else:
+        tools.write(args.file, text, 0o600)
+    return 0
