@@ -69,10 +69,11 @@ def not_up():
     return None if gateway["connected"] and gateway["configured"] else "the gateway has no configuration"
 
 
-def wait_up(secs):
+def wait_for(missing, secs):
+    """Until missing() finds nothing that is missing."""
     end = time.monotonic() + secs
     while True:
-        why = not_up()
+        why = missing()
         if why is None:
             return
         if time.monotonic() >= end:
@@ -164,7 +165,7 @@ def reserved(session, stranger):
 
 def check(wait, restart, tell):
     """Raises Failed, or calls tell with each thing that worked."""
-    wait_up(wait)
+    wait_for(not_up, wait)
     tell("both daemons are up and the gateway has its configuration")
     if not show("system")["system"]["ready"]:
         tell("the gateway is set offline: no login is tried")
@@ -182,7 +183,9 @@ def check(wait, restart, tell):
             if restart:
                 if systemctl("restart", "lichgated.service").returncode:
                     raise Failed("the gateway cannot be restarted")
-                wait_up(wait)
+                wait_for(not_up, wait)
+                # Its old sockets may live a moment longer than it did.
+                wait_for(lambda: None if portal() else "no portal over TCP listens", wait)
                 with login(name, 1) as one, login(name, 2) as two:
                     reserved(one, two)
                 tell("the reservation outlived a restart of the gateway")
