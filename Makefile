@@ -17,7 +17,8 @@ comma	:= ,
 # Before anything asks pkg-config: a clean machine has none. A stamp makes the second look free.
 GOALS	:= $(or $(MAKECMDGOALS),all)
 NEEDS	:= $(if $(filter-out help clean,$(GOALS)),build) $(if $(findstring clang,$(CC)),clang) \
-	   $(if $(filter check unit lint check-% replay,$(GOALS)),check) $(if $(filter run,$(GOALS)),run) $(if $(filter deb,$(GOALS)),deb) \
+	   $(if $(filter check unit lint check-% replay,$(GOALS)),check) $(if $(filter run,$(GOALS)),run) $(if $(filter deb image,$(GOALS)),deb) \
+	   $(if $(filter image,$(GOALS)),image) $(if $(filter check-image,$(GOALS)),check-image) \
 	   $(if $(filter check-vm check-boot bench-nvme bench-iser,$(GOALS)),vm) $(if $(filter fuzz,$(GOALS)),fuzz) \
 	   $(if $(filter bench bench-scale flame,$(GOALS)),bench)
 ifeq ($(DEPS),1)
@@ -75,6 +76,7 @@ all: $(addprefix $(B)/,$(PROGRAMS))
 -include tests/tests.mk
 -include mgmt/install.mk
 -include debian/deb.mk
+-include appliance-image/image.mk
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -105,7 +107,7 @@ $(B)/lgtadm: $(B)/obj/mgmt/lgtadm.o $(foreach d,$(MGMT_LIBS),$(call lib,$(d)))
 	$(Q)$(CC) $(ALLCFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
 
 help:
-	@sed -n 's/^## //p' Makefile tests/tests.mk
+	@sed -n 's/^## //p' Makefile tests/tests.mk debian/deb.mk appliance-image/image.mk
 
 ## make                 the programs, in build/
 ## make run             build, start with a file LUN, attach, write, read back, serve until Ctrl-C (RUN_SECS=N: that long)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# deps.sh PURPOSE…: installs what Debian 12 or 13 lacks for build, deb, check, run, vm, bench, fuzz or clang.
+# deps.sh PURPOSE…: installs what Debian 12 or 13 lacks for build, deb, check, run, vm, image, bench, fuzz or clang.
 # Looks at the package database only; the network is used when something is missing.
 set -eu
 
@@ -16,6 +16,9 @@ packages()
 	check)	echo check libiscsi-bin libiscsi-dev qemu-utils qemu-block-extra python3 git openssl \
 			shellcheck mandoc tgt python3-yaml ;;
 	vm)	echo mmdebstrap qemu-system-x86 qemu-utils qemu-block-extra e2fsprogs fakeroot python3 ;;
+	image)	echo mmdebstrap uidmap squashfs-tools cryptsetup-bin dosfstools mtools fdisk e2fsprogs grub-common \
+			grub-pc-bin grub-efi-amd64-bin qemu-utils openssl dpkg-dev python3 ;;
+	check-image) echo qemu-system-x86 qemu-utils ovmf mtools fdisk libiscsi-bin python3 ;;
 	bench)	echo tgt linux-perf python3 ;;
 	*)	echo "deps.sh: unknown purpose $1" >&2; exit 2 ;;
 	esac
