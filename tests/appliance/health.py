@@ -29,6 +29,8 @@ def _():
     need(state(NVME) == ("ok", "") and health.judge(NVME)["used_percent"] == 7)
     need(state(NVME_BAD)[0] == "failing" and "critical warning 0x04" in state(NVME_BAD)[1], state(NVME_BAD))
     need(state(SCSI) == ("ok", ""))
+    worn = {**SCSI, "scsi_grown_defect_list": 2, "scsi_error_counter_log": {"write": {"total_uncorrected_errors": 4}}}
+    need(state(worn) == ("warning", "2 grown defects, 4 uncorrected write errors"), state(worn))
     for said in (None, {}, {"smart_status": {}}, {"smart_status": 1}, {"ata_smart_attributes": {"table": [1, None, {"id": 5}]}},
                  {"nvme_smart_health_information_log": "x", "temperature": []}):
         need(state(said) == ("unknown", "no health record"), f"{said}: {state(said)}")

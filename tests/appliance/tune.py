@@ -4,7 +4,7 @@
 import os
 
 import _root
-from _root import ROOT, command, get, put
+from _root import ROOT, command, get, path, put
 from tap import case, need, run
 from appliance import Refused, tune  # noqa: E402
 
@@ -77,6 +77,23 @@ def _():
     need(command("tune", "--network-cores", "0")[0] == 0)
     need(text("/run/lichgate-tune.env") == "LICHGATED_ARGS=--buf-mb 64\n", text("/run/lichgate-tune.env"))
     need(not os.path.exists(ROOT + "/run/lichgate-tune.net"))
+
+
+@case("huge pages: all that are wanted or none, and without any the gateway is still told its cores")
+def _():
+    machine()
+    pages, keep = [], tune.write
+    # A kernel that finds 300 of them.
+    tune.write = lambda name, text: (pages.append(int(text)), keep(name, str(min(int(text), 300)))) \
+        if name == tune.HUGE_PAGES else keep(name, text)
+    try:
+        code, out, _ = command("tune")
+    finally:
+        tune.write = keep
+    need(code == 0 and pages == [384, 0] and "only 300 of 384" in out, f"{pages} {out}")
+    os.unlink(path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"))
+    os.rmdir(path("/sys/kernel/mm/hugepages/hugepages-2048kB"))
+    need(command("tune")[0] == 0 and "--cores 2-7" in text("/run/lichgate-tune.env"))
 
 
 @case("tune: what is wrong is one sentence and changes nothing")
