@@ -35,7 +35,6 @@ COMMANDS = {
     "journal-boots.txt": ["journalctl", "--no-pager", "--list-boots"],
     "dmesg.txt": ["dmesg"],
     "version/kernel.txt": ["uname", "-a"],
-    "version/packages.txt": ["dpkg-query", "--show"],
     "version/gateway.txt": ["lichgated", "--version"],
     "version/slots.json": ["lichgate-appliance", "status", "--json"],
     "configuration.json": ["lichgate-appliance", "config-export", "--no-secrets", "-"],
@@ -63,11 +62,11 @@ COMMANDS = {
     "disks/space.txt": ["df", "--print-type"],
     "sysctl.txt": ["sysctl", "--all"],
 }
-FILES = ("/etc/os-release", "/etc/nftables.d/*", "/etc/systemd/network/*", "/etc/systemd/network/*/*", "/etc/lichgate/*",
-         "/run/lichgate-tune.*", "/boot/grub/grubenv", "/boot/?/boot.cfg", "/boot/?/manifest.json", "/proc/cmdline",
-         "/proc/cpuinfo", "/proc/interrupts", "/proc/meminfo", "/proc/modules", "/proc/mounts", "/proc/partitions",
-         "/proc/pressure/*", "/proc/softirqs", "/boot/appliance.json", "/var/lib/appliance/applied.json",
-         "/var/lib/appliance/settings.json", "/var/lib/appliance/identity.json")
+FILES = ("/etc/os-release", "/usr/lib/lichgate/packages", "/etc/nftables.d/*", "/etc/systemd/network/*",
+         "/etc/systemd/network/*/*", "/etc/lichgate/*", "/run/lichgate-tune.*", "/boot/grub/grubenv", "/boot/?/boot.cfg",
+         "/boot/?/manifest.json", "/proc/cmdline", "/proc/cpuinfo", "/proc/interrupts", "/proc/meminfo", "/proc/modules",
+         "/proc/mounts", "/proc/partitions", "/proc/pressure/*", "/proc/softirqs", "/boot/appliance.json",
+         "/var/lib/appliance/applied.json", "/var/lib/appliance/settings.json", "/var/lib/appliance/identity.json")
 
 # Where secrets are kept: by name in these, in any text form; as keys and as hashes in those.
 NAMED_IN = ("/var/lib/lichgate/config.db*", "/boot/appliance.json", "/boot/seed/*", "/var/lib/appliance/*.json")
