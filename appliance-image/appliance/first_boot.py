@@ -6,7 +6,7 @@ once, and what appliance.json or a seed says of the system is written. systemd i
 import os
 import socket
 
-from . import apply, network, paths, seed, settings, tools, users
+from . import Refused, apply, network, paths, seed, settings, tools, users
 
 HOSTNAME = paths.at("/etc/hostname")
 HOSTS = paths.at("/etc/hosts")
@@ -37,7 +37,11 @@ def run(_args):
     network.recover()
     now = settings.kept()
     if "iqn_base" not in now:
-        seed.take_from_disk()
+        try:
+            seed.take_from_disk()
+        except Refused as why:
+            # It has names and a network all the same.
+            print(f"no seed is taken from a disk: {why}")
         now = {**identity(), **now}
         settings.keep(now)
         print(f"this appliance is {now['hostname']}, {now['iqn_base']}")

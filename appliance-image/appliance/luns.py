@@ -263,8 +263,7 @@ def apply(config, iqn_base):
     """Portals and targets of a checked appliance.json; returns how many changes the targets needed."""
     if "targets" not in config and "portals" not in config:
         return 0
-    if not paths.ROOT:
-        tools.run("udevadm", "settle", "--timeout=60")
+    tools.settle()
     plan = Plan(iqn_base)
     for wanted in config.get("targets", []):
         plan.target(wanted)

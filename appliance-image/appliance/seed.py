@@ -56,7 +56,7 @@ def take_from_disk():
     """
     if paths.ROOT:
         return
-    tools.run("udevadm", "settle", "--timeout=30")
+    tools.settle()
     for name in sorted(os.listdir(luns.sysfs("block"))):
         size = int(luns.attribute(name, "size") or 0) * 512
         if not os.path.exists(luns.sysfs("block", name, "device")) or not size:

@@ -90,6 +90,14 @@ def run(*argv, stdin=None, timeout=RUN_SECS):
     return p.stdout
 
 
+def settle():
+    """Waits for the disks that are being found; a busy machine goes on without the last of them."""
+    try:
+        run("udevadm", "settle", "--timeout=30")
+    except Refused as why:
+        print(why)
+
+
 def lgtadm(mode, op, *args):
     return run("lgtadm", "-m", mode, "-o", op, *map(str, args))
 
