@@ -13,7 +13,7 @@ from tap import case, need, run
 RELEASE = sys.argv[1]
 IQN = "iqn.2026-11.org.example:deb"
 FILE, BLOCK, NVME = "/srv/disk", "/dev/vdc", "/dev/ng0n1"
-SECS = 300
+SECS = 1800
 UNITS = ("lichgated", "lichgate-mgmtd")
 DROP_IN = "/etc/systemd/system/lichgated.service.d/more.conf"
 NET_BIND_SERVICE = 1 << 10

@@ -5,7 +5,7 @@
 set -eu
 
 dir=$1 suite=$2
-packages=linux-image-amd64,systemd-sysv,udev,kmod,iproute2,e2fsprogs,open-iscsi,python3
+packages=linux-image-amd64,systemd-sysv,adduser,udev,kmod,iproute2,e2fsprogs,open-iscsi,python3
 # The package's own dependencies; the names of Debian 12, which Debian 13 still provides.
 wanted="libibverbs1 libisal2 libjansson4 librdmacm1 libsqlite3-0 liburing2"
 key=$(sha256sum <"$0" | cut -c1-16)

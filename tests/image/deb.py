@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-# runner: serial timeout=4000
+# runner: serial timeout=15000
 """
 The Debian package in a minimal Debian of each release, or of those named as arguments: _deb_guest.py in a QEMU guest. The
 package is built first (`make deb RELEASE=…`), unless LGT_DEB_DIR/RELEASE has one.
@@ -19,7 +19,9 @@ import _guest  # noqa: E402
 from lab import BUILD  # noqa: E402
 
 RELEASES = ("bookworm", "trixie")
-GUEST_SECS = 1800
+GUEST_SECS = 7200
+# An emulated machine on a busy one: its services take longer to start than systemd expects.
+PATIENCE = "systemd.default_timeout_start_sec=1800 systemd.default_device_timeout_sec=1800"
 IMAGES = os.environ.get("LGT_IMAGE_DIR", os.path.join(BUILD, "image"))
 
 
@@ -82,7 +84,7 @@ def boot(release, work):
         "-drive", f"file={blank(work, 'block', 64 << 20)},format=raw,if=virtio",
         "-drive", f"file={blank(work, 'nvme', 64 << 20)},format=raw,if=none,id=nv", "-device", "nvme,drive=nv,serial=nv",
         "-serial", "file:" + console, "-serial", "file:" + result,
-        "-append", "console=ttyS0 root=/dev/vda rw panic=-1 quiet no_timer_check"]
+        "-append", "console=ttyS0 root=/dev/vda rw panic=-1 quiet no_timer_check " + PATIENCE]
     stop = threading.Event()
     teller = threading.Thread(target=_guest.relay, args=(result, stop, None))
     teller.start()
