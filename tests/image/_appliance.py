@@ -293,6 +293,8 @@ class Appliance:
         if not self.greeted:
             # The prompt of the debug shell; from then on it neither echoes nor prompts.
             self.shell.expect(r"# $", BOOT_SECS)
+            # Without readline, whose codes for terminals would be taken for output.
+            self.shell.send("exec bash --noediting --norc\n")
             self.shell.send("stty -echo -onlcr; PS1= PS2=; export PATH=$PATH:/usr/sbin:/sbin\necho '@re''ady'\n")
             self.shell.expect("^@ready$")
             self.greeted = True
