@@ -232,11 +232,11 @@ def _():
 def _():
     def take_over():
         sh("systemctl", "stop", *UNITS)
-        sh("chown", "-R", "root:root", "/var/lib/lichgate")
+        sh("chown", "-R", "root:root", "/var/lib/lichgate", "/run/lichgate", "/run/tgtd")
         restart()
 
     through(take_over)
-    need(not sh("find", "/var/lib/lichgate", "!", "-user", "lichgate"), "files of somebody else")
+    need(not sh("find", "/var/lib/lichgate", "/run/lichgate", "/run/tgtd", "!", "-user", "lichgate"), "files of somebody else")
     need(sh("stat", "-c", "%a", "/var/lib/lichgate").strip() == "700", "others may look")
 
 
