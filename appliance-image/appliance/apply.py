@@ -13,6 +13,8 @@ from . import Refused, first_boot, luns, network, paths, seed, settings, tools, 
 APPLIED = paths.at("/var/lib/appliance/applied.json")
 TIMESYNCD = paths.at("/etc/systemd/timesyncd.conf.d/lichgate.conf")
 HALVES = ("system", "targets")
+# What trying again does not mend: only another file does.
+WRONG_FILE = 2
 
 
 def add_arguments(parser):
@@ -97,19 +99,22 @@ def at_boot(half):
         done = {"source": name, "sha256": digest, "problem": None, **dict.fromkeys(HALVES, False)}
     if done[half]:
         return 0
+    code = WRONG_FILE
     try:
         config = settings.check(parse(data))
+        code = 1
         if half == "system":
             apply_system(config, live=False)
         else:
             apply_targets(config)
         done[half], done["problem"] = True, None
+        code = 0
         print(f"{name}: {half} applied")
     except Refused as why:
         done["problem"] = str(why)
         print(f"{name} is not applied: {why}")
     tools.store(APPLIED, done)
-    return 1 if done["problem"] else 0
+    return code
 
 
 def problem():

@@ -31,6 +31,8 @@ def link_file(entry, vlans):
     link = [f"MTUBytes={entry['mtu']}"] if "mtu" in entry else []
     # An interface that has nothing of its own but carries others must still be up.
     lines = ["DHCP=yes" if dhcp else "DHCP=no", "" if dhcp else "IPv6AcceptRA=no", "LinkLocalAddressing=ipv6"]
+    # A portal can listen on its address before the cable is in, and goes on when it is out for a moment.
+    lines += ["ConfigureWithoutCarrier=yes"] if entry["addresses"] else []
     lines += [f"Address={a}" for a in entry["addresses"]]
     lines += [f"Gateway={g}" for g in entry.get("gateway", [])]
     lines += [f"DNS={d}" for d in entry.get("dns", [])]

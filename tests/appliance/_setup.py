@@ -80,7 +80,7 @@ def machine():
     program("ssh-keygen", KEYGEN)
     for name in ("systemctl", "ip"):
         program(name, NOTED)
-    program("udevadm", "#!/bin/sh\necho 'udevadm: it takes too long' >&2\nexit 1\n")
+    program("udevadm", "#!/bin/sh\nexit 1\n")
     os.environ["PATH"] = path("bin") + ":" + os.environ["PATH"]
     gateway()
 

@@ -126,9 +126,9 @@ def _():
 def _():
     appliance_json(hostname="san3", typo=1)
     code, out, _ = command("first-boot")
-    need(code == 1 and "typo" in out and get("etc/hostname") == b"san2\n", out)
+    need(code == apply.WRONG_FILE and "typo" in out and get("etc/hostname") == b"san2\n", out)
     need("typo" in apply.problem(), apply.problem())
-    need(command("apply", "--boot")[0] == 1 and not calls())
+    need(command("apply", "--boot")[0] == apply.WRONG_FILE and not calls())
     appliance_json(hostname="san3", targets=[{"data_disks": ["B1", "X9"]}])
     need(command("first-boot")[0] == 0)
     code, out, _ = command("apply", "--boot")
@@ -208,7 +208,7 @@ def _():
     text = "\n".join(files.values())
     for words in ("Name=bond0\nKind=bond\n", "Mode=802.3ad", "MACAddress=52:54:00:00:00:01\nType=ether\nKind=!*\n",
                   "Bond=bond0\n", "VLAN=san\n", "Name=san\nKind=vlan\n", "Id=100\n", "Address=2001:db8::5/64\n",
-                  "Gateway=192.0.2.1\n", "DNS=192.0.2.53\n", "MTUBytes=9000\n", "Name=eth9\n", "VLAN=v2\n"):
+                  "Gateway=192.0.2.1\n", "DNS=192.0.2.53\n", "MTUBytes=9000\n", "ConfigureWithoutCarrier=yes\n", "Name=eth9\n", "VLAN=v2\n"):
         need(words in text, f"{words!r} is not in\n{text}")
     need("Name=en*" in files[max(files)], "a pattern must not win over a name")
 
