@@ -49,6 +49,14 @@ def write(path, text):
         f.write(text)
 
 
+def place(path, cpus):
+    """As far as the kernel lets anybody: some interrupts are its own to place, some queues know only one core."""
+    try:
+        write(path, cpus)
+    except OSError as e:
+        print(f"{path} stays as it is: {e.strerror}")
+
+
 def cpu_list(text):
     """[0, 2, 3] of "0,2-3"."""
     found = []
@@ -122,16 +130,12 @@ def interrupts(interface):
 def tune_interface(interface, cpus):
     """One interrupt a core, round and round; where a card has fewer queues than there are cores, software spreads them."""
     for n, irq in enumerate(interrupts(interface)):
-        try:
-            write(os.path.join(IRQ, str(irq), "smp_affinity_list"), str(cpus[n % len(cpus)]))
-        except OSError:
-            # The kernel's own to place, or gone.
-            continue
+        place(os.path.join(IRQ, str(irq), "smp_affinity_list"), str(cpus[n % len(cpus)]))
     queues = os.path.join(NET, interface, "queues")
     receive = [q for q in os.listdir(queues) if q.startswith("rx-")] if os.path.isdir(queues) else []
     if len(receive) < len(cpus):
         for queue in receive:
-            write(os.path.join(queues, queue, "rps_cpus"), mask(cpus))
+            place(os.path.join(queues, queue, "rps_cpus"), mask(cpus))
 
 
 def cards():
@@ -146,10 +150,7 @@ def apply(want):
     if want["network"]:
         args = f"--cores {ranges(want['gateway'])} {args}"
         write(NET_CPUS, ranges(want["network"]) + "\n")
-        try:
-            write(os.path.join(IRQ, "default_smp_affinity"), mask(want["network"]))
-        except OSError as e:
-            print(f"new interrupts go where the kernel puts them: {e.strerror}")
+        place(os.path.join(IRQ, "default_smp_affinity"), mask(want["network"]))
         for interface in cards():
             tune_interface(interface, want["network"])
     elif os.path.exists(NET_CPUS):

@@ -96,6 +96,18 @@ def _():
     need(command("tune")[0] == 0 and "--cores 2-7" in text("/run/lichgate-tune.env"))
 
 
+@case("an interrupt that is the kernel's own to place stops nothing")
+def _():
+    machine()
+    # Opening a directory for writing fails for root, too.
+    for name in ("proc/irq/24/smp_affinity_list", "sys/class/net/eth0/queues/rx-0/rps_cpus"):
+        os.unlink(path(name))
+        os.mkdir(path(name))
+    code, out, err = command("tune")
+    need(code == 0 and out.count("stays as it is") == 2, out + err)
+    need(text("/proc/irq/25/smp_affinity_list") == "1" and "--cores 2-7" in text("/run/lichgate-tune.env"))
+
+
 @case("tune: what is wrong is one sentence and changes nothing")
 def _():
     machine()
