@@ -295,7 +295,7 @@ class Appliance:
             self.shell.expect(r"# $", BOOT_SECS)
             # Without readline, whose codes for terminals would be taken for output.
             self.shell.send("exec bash --noediting --norc\n")
-            self.shell.send("stty -echo -onlcr; PS1= PS2=; export PATH=$PATH:/usr/sbin:/sbin\necho; echo '@re''ady'\n")
+            self.shell.send("stty -echo -onlcr; PS1= PS2=; export SYSTEMD_PAGER= PATH=$PATH:/usr/sbin:/sbin\necho; echo '@re''ady'\n")
             self.shell.expect("^@ready$")
             self.greeted = True
         start = self.shell.at
