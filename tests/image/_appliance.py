@@ -78,7 +78,7 @@ def accel():
 
 
 class Serial:
-    """A serial port: QEMU keeps a log of all it said, and takes what is typed through a socket."""
+    """A serial port of QEMU's, through a socket; a thread keeps all that it said."""
 
     def __init__(self, name, path, log):
         self.name, self.path, self.log = name, path, log
@@ -105,12 +105,13 @@ class Serial:
         threading.Thread(target=self.drain, daemon=True).start()
 
     def drain(self):
-        """The log has it all; but the guest waits as long as nobody takes it out of the socket."""
-        try:
-            while self.sock.recv(65536):
+        """Keeps what was said. QEMU's own log of a socket has characters twice when the socket was full."""
+        with open(self.log, "ab", buffering=0) as log:
+            try:
+                while said := self.sock.recv(65536):
+                    log.write(said)
+            except OSError:
                 pass
-        except OSError:
-            pass
 
     def close(self):
         if self.sock:
@@ -226,8 +227,8 @@ class Appliance:
             argv += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
                      "-drive", f"if=pflash,format=raw,file={self.path('vars.fd')}"]
         for name in ("console", "shell"):
-            argv += ["-chardev", f"socket,id={name},path={self.path(name)},server=on,wait=off,"
-                     f"logfile={self.log(name)}", "-serial", f"chardev:{name}"]
+            argv += ["-chardev", f"socket,id={name},path={self.path(name)},server=on,wait=off",
+                     "-serial", f"chardev:{name}"]
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}" for host, guest in self.ports.values())
         argv += ["-netdev", "user,id=n1" + forwards, "-device", "virtio-net-pci,netdev=n1,mac=52:54:00:12:00:01"]
         if self.cable:
