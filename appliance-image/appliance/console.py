@@ -161,7 +161,8 @@ def command(term, *args):
     """A command of ours that speaks for itself. ^C is for it."""
     old = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        code = subprocess.run(["lichgate-appliance", *args], check=False,
+        # The unit's errors go to the journal; these are for whoever sits here.
+        code = subprocess.run(["lichgate-appliance", *args], check=False, stderr=subprocess.STDOUT,
                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)).returncode
     except OSError as e:
         raise Refused(f"lichgate-appliance: {e.strerror}") from e
@@ -514,7 +515,7 @@ def shell(term):
     old = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         subprocess.run(["/bin/sh", "-i"], check=False, env={**os.environ, "HOME": "/root", "TERM": "vt100"},
-                       preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                       stderr=subprocess.STDOUT, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     finally:
         signal.signal(signal.SIGINT, old)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The network: files of systemd-networkd from the settings. Every Ethernet port that no entry names has DHCP."""
+import fnmatch
 import json
 import os
 
@@ -115,7 +116,20 @@ def activate(before, now):
         if name in old and name in devices(now) and old[name] != device_file(e) and \
                 os.path.exists(os.path.join(NET, name)):
             tools.run("ip", "link", "delete", name)
+    # Addresses that networkd finds at its start may be somebody else's: it leaves them.
+    for e in before.get("interfaces", []):
+        if e not in now.get("interfaces", []):
+            for name in standing_for(e):
+                tools.run("ip", "address", "flush", "dev", name, "scope", "global")
+                tools.run("ip", "route", "flush", "dev", name, "proto", "static")
     tools.systemctl("restart", "systemd-networkd.service", "systemd-resolved.service")
+
+
+def standing_for(entry):
+    """The links that an entry is about: by name or pattern, or by MAC address among the ports."""
+    if "mac" in entry:
+        return [p["name"] for p in ports() if p["mac"] == entry["mac"]]
+    return [name for name in sorted(os.listdir(NET)) if fnmatch.fnmatchcase(name, entry["name"])]
 
 
 def change(network, confirmed):

@@ -235,6 +235,10 @@ def _():
     need(everything_but_calls() != but_calls(before))
     need(command("first-boot")[0] == 0 and everything_but_calls() == but_calls(before), "a power cut")
     need(network.change(new, lambda: True) and settings()["network"] == new)
+    static = form.check({"network": {"interfaces": [{"mac": "52:54:00:00:00:02", "addresses": ["192.0.2.6/24"]}]}})["network"]
+    calls()
+    need(network.change(static, lambda: False) is False)
+    need("ip address flush dev eth1 scope global" in calls(), "the address that was tried stays")
     need(network.change({"interfaces": []}, lambda: True) and "network" in settings())
     calls()
 
