@@ -314,13 +314,17 @@ class Appliance:
         return f"127.0.0.1:{self.ports['iscsi'][0]}"
 
     def discover(self):
-        """What iscsi-ls lists with -s, or None if there is no portal that answers."""
+        """The targets that iscsi-ls lists, or None if there is no portal that answers."""
         try:
-            p = subprocess.run(["iscsi-ls", "-s", f"iscsi://{self.portal()}"], capture_output=True, text=True,
+            p = subprocess.run(["iscsi-ls", f"iscsi://{self.portal()}"], capture_output=True, text=True,
                                stdin=subprocess.DEVNULL, timeout=60, check=False)
         except subprocess.TimeoutExpired:
             return None
         return p.stdout if p.returncode == 0 else None
+
+    def url(self, iqn, lun):
+        """Through the forwarded port: the address that Discovery tells is one of the guest's network."""
+        return f"iscsi://{self.portal()}/{iqn}/{lun}"
 
     def wait_portal(self, secs=BOOT_SECS):
         """Until Discovery is answered."""

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# runner: serial timeout=5400
+"""The image boots by SeaBIOS and serves data disks."""
+import re
+import subprocess
+import sys
+
+from _appliance import Appliance, wait_for
+from tap import case, need, run
+
+IQN = "iqn.2026-11.org.example:kept"
+DAEMONS = ("lichgated.service", "lichgate-mgmtd.service")
+
+
+def check_system(box, firmware):
+    """A machine that answers Discovery: what it is and how it got there."""
+    stamps = re.findall(r"\d+", box.sh(f"systemctl show -P ActiveEnterTimestampMonotonic {' '.join(DAEMONS)}"))
+    print(f"{firmware}: daemons ready {max(map(int, stamps)) / 1e6:.1f} s after the kernel started", flush=True)
+    for unit in DAEMONS:
+        need(box.sh(f"systemctl is-active {unit}").strip() == "active", f"{unit} is not active")
+    uefi = box.sh("test -d /sys/firmware/efi", check=False)[0] == 0
+    need(uefi == (firmware == "uefi"), "the firmware is another one")
+    need(re.search(r"^/dev/mapper/root / squashfs ro\b", box.sh("cat /proc/mounts"), re.M), "/ is not the verity device")
+    need("CRYPT-VERITY-" in box.sh("cat /sys/class/block/dm-0/dm/uuid"), "/ is no verity device")
+    code, said = box.sh("touch /usr/x", check=False)
+    need(code and "Read-only" in said, "the root could be written to")
+
+
+def attach_disks(box):
+    """A target with a LUN for each data disk."""
+    box.sh(f"lgtadm --lld iscsi --mode target --op new --tid 1 --targetname {IQN}")
+    box.sh("lgtadm --lld iscsi --mode target --op bind --tid 1 --initiator-address ALL")
+    for lun, path in ((1, "/dev/vdb"), (2, "/dev/nvme0n1")):
+        box.sh(f"lgtadm --lld iscsi --mode logicalunit --op new --tid 1 --lun {lun} --backing-store {path}")
+
+
+def has_luns(box):
+    """Logs in, and finds each disk by its size."""
+    for lun, size in ((1, 64 << 20), (2, 96 << 20)):
+        told = wait_for(lambda lun=lun: capacity(box, lun), 300, f"LUN {lun} tells its capacity")
+        need(told == size, f"LUN {lun} has {told} bytes, its disk {size}")
+
+
+def capacity(box, lun):
+    p = subprocess.run(["iscsi-readcapacity16", "-s", box.url(IQN, lun)], capture_output=True, text=True, timeout=120,
+                       stdin=subprocess.DEVNULL, check=False)
+    return int(p.stdout) if p.returncode == 0 else None
+
+
+@case("by SeaBIOS: a read-only root under verity, both daemons, LUNs on virtio and NVMe disks")
+def _():
+    with Appliance(disks=[("virtio", "64M"), ("nvme", "96M")]) as box:
+        box.start()
+        box.wait_portal()
+        check_system(box, "bios")
+        need(int(re.search(r"(\d+)\s*$", box.sh("df --output=size -m /var")).group(1)) > 1000, "/var was not grown")
+        attach_disks(box)
+        has_luns(box)
+
+
+if __name__ == "__main__":
+    sys.exit(run())
