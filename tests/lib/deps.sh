@@ -19,7 +19,7 @@ packages()
 	image)	echo mmdebstrap uidmap squashfs-tools cryptsetup-bin dosfstools mtools fdisk e2fsprogs grub-common \
 			grub-pc-bin grub-efi-amd64-bin qemu-utils openssl dpkg-dev python3 ;;
 	check-image) echo qemu-system-x86 qemu-utils ovmf mtools fdisk libiscsi-bin systemd-container \
-			squashfs-tools python3 ;;
+			squashfs-tools openssh-client python3 ;;
 	bench)	echo tgt linux-perf python3 ;;
 	*)	echo "deps.sh: unknown purpose $1" >&2; exit 2 ;;
 	esac
