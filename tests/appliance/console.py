@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
+# runner: timeout=300
 """The console's menu at a terminal: choices, secrets that are not shown, a network that goes back, and input of all sorts."""
 import os
 import pty

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
+# runner: timeout=300
 """health on a directory with disks in its /sys, and a smartctl that says what the test wants."""
 import json
 import os

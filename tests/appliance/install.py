@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
+# runner: timeout=300
 """install on files that look like disks: what is refused, what is written, and what is noticed afterwards."""
 import json
 import os

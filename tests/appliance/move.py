@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
+# runner: timeout=300
 """config-export and config-import with the daemons themselves: one appliance becomes another one."""
 import json
 import os

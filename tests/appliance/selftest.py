@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
+# runner: timeout=300
 """selftest and confirm with daemons of one's own: what they accept, what they notice, and what they leave behind."""
 import os
 import shutil

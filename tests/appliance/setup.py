@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
+# runner: timeout=300
 """First boot, appliance.json, seeds, data disks and the network's files, on a directory that looks like an appliance."""
 import json
 import os

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
+# runner: timeout=300
 """support-bundle on a directory with secrets in every place: none of them is in the file that it writes."""
 import gzip
 import io

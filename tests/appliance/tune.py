@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
+# runner: timeout=300
 """tune on a directory with a /sys and a /proc of its own: cores, memory, interrupts."""
 import os
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
+# runner: timeout=300
 """update, rollback and status on a directory that looks like an appliance."""
 import contextlib
 import io
