@@ -14,7 +14,7 @@ packages()
 	deb)	echo dpkg-dev debhelper fakeroot git systemd mmdebstrap ;;
 	run)	echo libiscsi-bin qemu-utils qemu-block-extra python3 ;;
 	check)	echo check libiscsi-bin libiscsi-dev qemu-utils qemu-block-extra python3 git openssl \
-			shellcheck mandoc tgt python3-yaml ;;
+			shellcheck mandoc tgt python3-yaml fdisk e2fsprogs ;;
 	vm)	echo mmdebstrap qemu-system-x86 qemu-utils qemu-block-extra e2fsprogs fakeroot python3 ;;
 	image)	echo mmdebstrap uidmap squashfs-tools cryptsetup-bin dosfstools mtools fdisk e2fsprogs grub-common \
 			grub-pc-bin grub-efi-amd64-bin qemu-utils openssl dpkg-dev python3 ;;
