@@ -2,7 +2,7 @@
 """
 lichgate-appliance apply: the appliance becomes what appliance.json or a NoCloud seed says. At boot this happens in two
 halves, the system before the network starts (first-boot), portals and targets when the gateway runs, each once for each
-content of the file: its hash is kept. A file with an error changes nothing.
+content of each source: its hash is kept. A file with an error changes nothing.
 """
 import argparse
 import hashlib
@@ -94,10 +94,11 @@ def at_boot(half):
         return 0
     name, data, parse = found
     digest = hashlib.sha256(data).hexdigest()
-    done = tools.load(APPLIED)
+    done = tools.load(APPLIED).get(name, {})
     if done.get("sha256") != digest:
-        done = {"source": name, "sha256": digest, "problem": None, **dict.fromkeys(HALVES, False)}
+        done = {"sha256": digest, "problem": None, **dict.fromkeys(HALVES, False)}
     if done[half]:
+        remember(name, done)
         return 0
     code = WRONG_FILE
     try:
@@ -113,14 +114,25 @@ def at_boot(half):
     except Refused as why:
         done["problem"] = str(why)
         print(f"{name} is not applied: {why}")
-    tools.store(APPLIED, done)
+    remember(name, done)
     return code
 
 
+def remember(name, done):
+    """
+    What became of this source, and of the other one earlier: a seed does not come back when appliance.json goes. The copy of
+    a disk's seed has done its service when everything is applied.
+    """
+    others = {other: was for other, was in tools.load(APPLIED).items() if other != name}
+    tools.store(APPLIED, {**others, name: done})
+    if all(done[half] for half in HALVES):
+        tools.remove(seed.COPY)
+
+
 def problem():
-    """What is wrong with the file on the boot partition, for the console, or None."""
-    done = tools.load(APPLIED)
-    return f"{done['source']} is not applied: {done['problem']}" if done.get("problem") else None
+    """What is wrong with the file on the boot partition that was looked at last, for the console, or None."""
+    name, done = (list(tools.load(APPLIED).items()) or [("", {})])[-1]
+    return f"{name} is not applied: {done['problem']}" if done.get("problem") else None
 
 
 def run(args):
@@ -147,7 +159,6 @@ def run(args):
     apply_system(config, live=True)
     apply_targets(config)
     if not args.file:
-        tools.store(APPLIED, {"source": name, "sha256": hashlib.sha256(data).hexdigest(), "problem": None,
-                              **dict.fromkeys(HALVES, True)})
+        remember(name, {"sha256": hashlib.sha256(data).hexdigest(), "problem": None, **dict.fromkeys(HALVES, True)})
     print("applied")
     return 0

@@ -349,6 +349,29 @@ def _():
     need(code == 0 and any("virtio-N1" in c for c in calls()), out)
 
 
+@case("an applied seed does not come back when a later appliance.json goes, and a disk's is kept no longer")
+def _():
+    have_yaml()
+
+    def boot(name):
+        need(command("first-boot")[0] == 0 and command("apply", "--boot")[0] == 0)
+        need(get("etc/hostname").decode() == name + "\n", f"{name}: {get('etc/hostname')}")
+    for folder in ("boot/seed", None):
+        text = {"user-data": "#cloud-config\nhostname: old\n"}
+        if folder:
+            put("boot/seed/user-data", text["user-data"])
+        else:
+            os.unlink(path("boot/seed/user-data"))
+            put("var/lib/appliance/seed.json", json.dumps(text))
+        boot("old" if folder else "newer")
+        need(not exists("var/lib/appliance/seed.json"), "the copy stays")
+        appliance_json(hostname="newer")
+        boot("newer")
+        os.unlink(path("boot/appliance.json"))
+        boot("newer")
+    calls()
+
+
 @case("the label of a seed is read from FAT and ISO 9660")
 def _():
     fat = bytearray(65536)
