@@ -356,19 +356,16 @@ def _():
     def boot(name):
         need(command("first-boot")[0] == 0 and command("apply", "--boot")[0] == 0)
         need(get("etc/hostname").decode() == name + "\n", f"{name}: {get('etc/hostname')}")
-    for folder in ("boot/seed", None):
-        text = {"user-data": "#cloud-config\nhostname: old\n"}
-        if folder:
-            put("boot/seed/user-data", text["user-data"])
-        else:
-            os.unlink(path("boot/seed/user-data"))
-            put("var/lib/appliance/seed.json", json.dumps(text))
-        boot("old" if folder else "newer")
-        need(not exists("var/lib/appliance/seed.json"), "the copy stays")
-        appliance_json(hostname="newer")
-        boot("newer")
-        os.unlink(path("boot/appliance.json"))
-        boot("newer")
+    put("boot/seed/user-data", "#cloud-config\nhostname: folder\n")
+    boot("folder")
+    appliance_json(hostname="newer")
+    boot("newer")
+    os.unlink(path("boot/appliance.json"))
+    boot("newer")
+    os.unlink(path("boot/seed/user-data"))
+    put("var/lib/appliance/seed.json", json.dumps({"user-data": "#cloud-config\nhostname: disk\n"}))
+    boot("disk")
+    need(not exists("var/lib/appliance/seed.json"), "the copy stays")
     calls()
 
 
