@@ -34,4 +34,10 @@ def _():
         need('GROUP:="0", MODE:="0600"' in rule, rule)
 
 
+@case("a panic of a function that is called for its output is seen")
+def _():
+    said = shell("part=$(lichgate_part nodisk lichgate-a)")
+    need("/dev/nodisk has no partition lichgate-a" in said.stderr, str(said))
+
+
 sys.exit(run())
