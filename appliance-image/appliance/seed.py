@@ -85,7 +85,7 @@ def load_yaml(text, name):
     import yaml
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as e:
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as e:
         mark = getattr(e, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise Refused(f"{name} is not YAML{where}") from e
@@ -96,6 +96,14 @@ def mapping(value, name):
         return {}
     if not isinstance(value, dict):
         raise Refused(f"{name} is not a mapping")
+    return value
+
+
+def sequence(value, name):
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise Refused(f"{name} is not a list")
     return value
 
 
@@ -136,43 +144,65 @@ def from_meta(meta):
     return found
 
 
+def is_hash(secret, place):
+    """Of what must be a hash. None: a locked account has no password, so there is nothing to take from it."""
+    if not secret or str(secret).startswith(("!", "*")):
+        return None
+    return settings.password_hash(str(secret), place)
+
+
+def passwords(user):
+    """Hashes and plain passwords of user-data in the order of cloud-init; the last one counts."""
+    found = [user.get("password")]
+    for person in sequence(user.get("users"), "user-data: users"):
+        # The appliance has one administrator: all of them are it.
+        if isinstance(person, dict) and person.get("lock_passwd") is not True:
+            found.append(person.get("plain_text_passwd"))
+            found += [is_hash(person.get(key), f"user-data: users: {key}") for key in ("passwd", "hashed_passwd")]
+    chpasswd = mapping(user.get("chpasswd"), "user-data: chpasswd")
+    for person in sequence(chpasswd.get("users"), "user-data: chpasswd: users"):
+        person = mapping(person, "user-data: chpasswd: users")
+        secret, kind = person.get("password"), person.get("type", "hash")
+        if kind not in ("hash", "text", "RANDOM"):
+            raise Refused("user-data: chpasswd: users: type is none of hash, text, RANDOM")
+        if kind != "RANDOM":
+            found.append(secret if kind == "text" else is_hash(secret, "user-data: chpasswd: users: password"))
+    listed = chpasswd.get("list")
+    for line in listed.splitlines() if isinstance(listed, str) else sequence(listed, "user-data: chpasswd: list"):
+        secret = str(line).partition(":")[2].strip()
+        # Nobody would learn a password that was made here, and a locked account has none.
+        found.append(None if secret in ("R", "RANDOM", "*", "!", "!*", "!!") else secret)
+    return [str(secret) for secret in found if secret]
+
+
 def from_user(user):
     found = {}
     if user.get("hostname") or user.get("fqdn"):
         found["hostname"] = user.get("hostname") or user["fqdn"]
-    keys = list(user.get("ssh_authorized_keys") or [])
-    secret = user.get("password")
-    for person in user.get("users") or []:
-        # The appliance has one administrator: all of them are it.
+    keys = list(sequence(user.get("ssh_authorized_keys"), "user-data: ssh_authorized_keys"))
+    for person in sequence(user.get("users"), "user-data: users"):
         if isinstance(person, dict):
-            keys += person.get("ssh_authorized_keys") or []
-            secret = person.get("hashed_passwd") or person.get("passwd") or person.get("plain_text_passwd") or secret
-    chpasswd = mapping(user.get("chpasswd"), "user-data: chpasswd")
-    for person in chpasswd.get("users") or []:
-        if isinstance(person, dict) and person.get("type") != "RANDOM":
-            secret = person.get("password") or secret
-    listed = chpasswd.get("list") or []
-    for line in listed.splitlines() if isinstance(listed, str) else listed:
-        secret = str(line).partition(":")[2] or secret
+            keys += sequence(person.get("ssh_authorized_keys"), "user-data: users: ssh_authorized_keys")
     if keys:
-        found["ssh_keys"] = list(dict.fromkeys(keys))
-    if secret:
-        secret = str(secret)
+        found["ssh_keys"] = [key for i, key in enumerate(keys) if key not in keys[:i]]
+    for secret in passwords(user)[-1:]:
         found["password_hash"] = secret if settings.PASSWORD_HASH.fullmatch(secret) else users.hashed(secret)
     ntp = mapping(user.get("ntp"), "user-data: ntp")
-    servers = (ntp.get("servers") or []) + (ntp.get("pools") or [])
+    servers = sequence(ntp.get("servers"), "user-data: ntp: servers") + sequence(ntp.get("pools"), "user-data: ntp: pools")
     if servers:
         found["ntp"] = servers
     return found
 
 
 def from_network(net):
-    version = net.get("version")
-    if version == 1:
-        return version_1(net)
-    if version == 2:
-        return version_2(net)
-    raise Refused("network-config: version is neither 1 nor 2")
+    forms = {"1": version_1, "2": version_2}
+    form = forms.get(str(net.get("version")))
+    if not form:
+        raise Refused("network-config: version is neither 1 nor 2")
+    try:
+        return form(net)
+    except (TypeError, AttributeError, ValueError) as e:
+        raise Refused("network-config: a list, a mapping or a text stands where something else belongs") from e
 
 
 def name_servers(value):

@@ -17,7 +17,6 @@ PORT_NAME = re.compile(r"[A-Za-z0-9_.*?-]{1,15}")
 LINK_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,15}")
 HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 IQN = re.compile(r"(iqn\.\d{4}-\d{2}\.|eui\.|naa\.)[A-Za-z0-9:.-]+")
-INITIATOR = re.compile(r"[A-Za-z0-9:._*?-]{1,223}")
 SSH_KEY = re.compile(r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
                      r" [A-Za-z0-9+/]{40,}={0,2}( [^\r\n]*)?")
 PASSWORD_HASH = re.compile(r"\$(y|gy|7|6|5|2[abxy])\$[./A-Za-z0-9$=,-]{20,}")
@@ -46,7 +45,10 @@ def parse(data):
     if len(data) > MAX_BYTES:
         raise Refused("the file is larger than a megabyte")
     try:
-        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=no_twice)
+        found = json.loads(data.decode("utf-8-sig"), object_pairs_hook=no_twice)
+        # Half a character, as "\ud800" is, could not be written anywhere.
+        json.dumps(found, ensure_ascii=False).encode()
+        return found
     except (ValueError, RecursionError) as e:
         raise Refused(f"this is not JSON: {e}") from e
 
@@ -187,11 +189,12 @@ def chap_secret(value, place):
 
 def initiator(value, place):
     """An admitted address or network, or the pattern of a name."""
+    # Not every text: a number would be an address, too.
+    string(value, place, re.compile(r"[A-Za-z0-9:._/*?-]{1,223}"), "an address, a network or an iSCSI name")
     try:
         return value if value == "ALL" else str(ipaddress.ip_network(value, strict=False))
-    except (ValueError, TypeError):
+    except ValueError:
         pass
-    string(value, place, INITIATOR, "an address, a network or an iSCSI name")
     if not value.startswith(("iqn.", "eui.", "naa.", "*")):
         raise Wrong(place, f"{quoted(value)} is not an address, a network or an iSCSI name")
     return value

@@ -73,6 +73,8 @@ def _():
         "portal": ({"portals": ["192.0.2.1:0"]}, "portals[0]"),
         "no portal": ({"portals": []}, "portals"),
         "ntp": ({"ntp": ["a b"]}, "ntp[0]"),
+        "half a character": (b'{"ssh_keys": ["ssh-ed25519 %s \\ud800"]}' % (b"A" * 48), "JSON"),
+        "initiator": ({"targets": [{"initiators": [5]}]}, "initiators[0]"),
         "option": ({"options": {"ssh": "yes"}}, "options.ssh"),
     }
     before = everything()
@@ -329,6 +331,24 @@ def _():
     need(vlan["addresses"] == ["192.0.2.5/24"] and vlan["on"] == "bond0" and vlan["vlan"] == 5, vlan)
     plain = seeded(user_data="#cloud-config\npassword: correct horse\n")
     need(plain["password_hash"].startswith("$y$"), plain)
+    for text in ("chpasswd:\n  list: |\n    root:RANDOM\n    root:R", "chpasswd: {list: ['root:!']}",
+                 "users: [default, {name: a, passwd: '!%s'}, {name: b, hashed_passwd: '*'}]" % HASH,
+                 "users: [{name: a, lock_passwd: true, plain_text_passwd: x}]", "chpasswd: {users: [{name: a, type: RANDOM}]}"):
+        need("password_hash" not in seeded(user_data="#cloud-config\n" + text), text)
+    for text in ("users: 5", "users: [{passwd: %s}]" % SECRET, "chpasswd: {users: [{password: %s}]}" % SECRET, "ntp: {servers: 5}",
+                 "ssh_authorized_keys: {a: b}", "chpasswd: {list: 5}", "chpasswd: {users: [5]}", "password: 2026-99-99"):
+        try:
+            seeded(user_data="#cloud-config\n" + text)
+            need(False, text)
+        except Refused as why:
+            need(SECRET not in str(why), why)
+    for text in ("version: 1\nconfig: 5", "version: 2\nethernets: {a: {addresses: 5}}", "version: []",
+                 "version: 2\nbonds: {a: {interfaces: [[]], parameters: {mode: []}}}"):
+        try:
+            seeded(user_data="", network_config=text)
+            need(False, text)
+        except Refused as why:
+            need("network-config" in str(why), why)
     for text, word in (("#!/bin/sh\n", "scripts"), ("#cloud-config\na: [", "line"), ("#cloud-config\n- 1\n", "mapping"),
                        ("#cloud-config\nlichgate: {typo: 1}\n", "typo")):
         try:
