@@ -54,11 +54,12 @@ def apply_system(config, live, whole=False):
     """
     before = settings.kept()
     now = config if whole else merged(before, config)
+    # First, while the settings before tell what changes; after a power cut all of it is done again.
+    ssh = users.write(before, now)
     settings.keep(now)
     if now.get("hostname"):
         first_boot.set_hostname(now["hostname"])
     clock = set_time_servers(now.get("ntp", []))
-    ssh = users.write(now)
     net = network.write(now.get("network", {}))
     if live:
         if clock:

@@ -13,6 +13,8 @@ SHADOW = paths.at("/etc/shadow")
 KEYS = paths.at("/etc/ssh/authorized_keys")
 HOST_KEY = paths.at("/etc/ssh/ssh_host_ed25519_key")
 SSH_ON = paths.at("/var/lib/appliance/ssh-enabled")
+# In SHADOW, as long as nobody has set one.
+NO_PASSWORD = ("", "*", "!", "!*")
 DAY = 86400
 
 
@@ -33,14 +35,15 @@ def hashed(password):
 def is_password(password):
     stored = stored_hash()
     found = library().crypt(password.encode(), stored.encode()) if stored else None
-    return found is not None and found.decode() == stored
+    # What crypt() says of a hash that it does not know, a locked one for example, begins with a star.
+    return found is not None and not found.startswith(b"*") and found.decode() == stored
 
 
 def stored_hash():
-    """The administrator's, or None as long as there is none."""
+    """The administrator's, also a locked one, or None as long as there is none."""
     for line in tools.read(SHADOW).splitlines():
         fields = line.split(":")
-        if fields[0] == "root" and len(fields) > 1 and fields[1].startswith("$"):
+        if fields[0] == "root" and len(fields) > 1 and fields[1] not in NO_PASSWORD:
             return fields[1]
     return None
 
@@ -59,14 +62,17 @@ def set_hash(value):
         os.chown(SHADOW, 0, os.stat("/etc/gshadow").st_gid)
 
 
-def write(now):
-    """Password, keys and whether SSH is served, from the settings; True if SSH's state may have changed."""
-    changed = now.get("password_hash") != stored_hash()
+def write(before, now):
+    """
+    Password, keys and whether SSH is served, from the settings; True if SSH's state may have changed. A password that
+    `passwd` has set stays until the settings' changes.
+    """
+    changed = now.get("password_hash") != before.get("password_hash")
     if changed:
         set_hash(now.get("password_hash"))
     keys = now.get("ssh_keys", [])
     changed |= tools.write(KEYS, "".join(k + "\n" for k in keys), 0o600) if keys else tools.remove(KEYS)
-    wanted = now.get("options", {}).get("ssh", True) and bool(keys or now.get("password_hash"))
+    wanted = now.get("options", {}).get("ssh", True) and bool(keys or stored_hash())
     changed |= tools.write(SSH_ON, "") if wanted else tools.remove(SSH_ON)
     return changed
 
@@ -78,9 +84,11 @@ def activate():
 
 def change(**what):
     """Sets "password_hash", "ssh_keys" or "options" on a running appliance."""
-    now = {**settings.kept(), **what}
+    before = settings.kept()
+    now = {**before, **what}
+    changed = write(before, now)
     settings.keep(now)
-    if write(now):
+    if changed:
         activate()
 
 

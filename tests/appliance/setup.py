@@ -263,7 +263,17 @@ def _():
     need(users.is_password("correct horse") and not users.is_password("correct hors") and not users.is_password(""))
     users.change(options={"ssh": False})
     need(not exists("var/lib/appliance/ssh-enabled") and calls() == ["systemctl stop ssh.service"])
-    users.change(options={"ssh": True}, password_hash=None)
+    # By passwd, in the shell, and passwd --lock.
+    other = users.hashed("other horse")
+    for field in (other, "!" + other):
+        put("etc/shadow", f"root:{field}:19000:0:99999:7:::\n")
+        users.change(ssh_keys=[KEY])
+        users.change(ssh_keys=[], options={"ssh": True})
+        need(get("etc/shadow").decode().startswith(f"root:{field}:"), "a later change has taken the password away")
+        need(users.stored_hash() and not users.is_password("correct horse"), "the console is open")
+        need(users.is_password("other horse") == (field == other) and exists("var/lib/appliance/ssh-enabled"))
+    need(command("first-boot")[0] == 0 and users.stored_hash() == "!" + other)
+    users.change(password_hash=None)
     need(not exists("var/lib/appliance/ssh-enabled") and users.stored_hash() is None)
     calls()
 
