@@ -56,6 +56,9 @@ def parse(data):
 # Values. Each takes a value and its place, and returns the value as it is kept. Secrets are never repeated.
 
 def quoted(value):
+    """An object or a list may hold a secret."""
+    if isinstance(value, (dict, list)):
+        return "this"
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -94,14 +97,14 @@ def one_of(*words):
     return checked
 
 
-def table(keys, needed=()):
+def table(keys, needed=(), secret=False):
     """An object with these keys and no others."""
     def checked(value, place):
         if not isinstance(value, dict):
-            raise Wrong(place, f"{quoted(value)} is not an object")
+            raise Wrong(place, f"{'this' if secret else quoted(value)} is not an object")
         for key in value:
             if key not in keys:
-                raise Wrong(place, f'there is no key {quoted(key)}; known are {", ".join(keys)}')
+                raise Wrong(place, f'there is no key {"of this name" if secret else quoted(key)}; known are {", ".join(keys)}')
         for key in needed:
             if key not in value:
                 raise Wrong(place, f'the key "{key}" is missing')
@@ -248,7 +251,7 @@ def unique(values):
         seen.add(value)
 
 
-ACCOUNT = table({"user": chap_name, "password": chap_secret}, ["user", "password"])
+ACCOUNT = table({"user": chap_name, "password": chap_secret}, ["user", "password"], secret=True)
 
 
 def target(value, place):

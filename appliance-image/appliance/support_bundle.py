@@ -125,11 +125,16 @@ def parsed(text):
         return None
 
 
+def means_secret(name, value):
+    """An account has a name, too, which is none: below "chap" only the mistake of a text instead of an object is one."""
+    return bool(re.fullmatch(SECRET_NAME, name, re.I)) or name in ("chap", "mutual_chap") and isinstance(value, str)
+
+
 def under_names(value, secret):
     """The same in JSON, where a list of them may stand."""
     if isinstance(value, dict):
         for name, one in value.items():
-            yield from under_names(one, secret or bool(re.fullmatch(SECRET_NAME, name, re.I)))
+            yield from under_names(one, secret or means_secret(name, one))
     elif isinstance(value, list):
         for one in value:
             yield from under_names(one, secret)
@@ -183,7 +188,7 @@ def hide(match):
 def hidden(value, secret=False):
     """JSON with the values of names that mean secrets replaced, whatever they are."""
     if isinstance(value, dict):
-        return {name: hidden(one, secret or bool(re.fullmatch(SECRET_NAME, name, re.I))) for name, one in value.items()}
+        return {name: hidden(one, secret or means_secret(name, one)) for name, one in value.items()}
     if isinstance(value, list):
         return [hidden(one, secret) for one in value]
     return REMOVED if secret and value is not None else value

@@ -28,10 +28,11 @@ KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + "".join(f"b3BlbnNzaC1rZXktdjEAAA
 HASH = "$y$j9T$abcdefgh12345678$ZyXwVuTsRqPoNmLkJiHgFeDcBa0987654321abcdefg"
 OLD_HASH = "$6$saltsalt$0123456789abcdefghijABCDEFGHIJ./0123456789abcdefghijABCDEFGHIJ./0123456789abcd"
 # The first ones are kept somewhere and told everywhere; the others are in texts alone, known by what is around them.
-KNOWN = 12
+KNOWN = 13
 PLANTED = {
     "a CHAP secret": "chap-Secret-1234", "a former CHAP secret": "old\"quoted\\Secret", "a discovery secret": "disc0very-pass",
     "appliance.json": "from-appliance-json", "a list in appliance.json": "listed-in-appliance-json", "user-data": "from-user-data",
+    "a mistaken account": "u:not-an-object",
     "a list of user-data": "chpasswd-in-seed", "settings": "settings-password-7", "a password hash": HASH,
     "a former hash": OLD_HASH, "a line of an SSH key": "b3BlbnNzaC1rZXktdjEAAAAA2Line2xyz", "a user's key": "dXNlcnMgcHJpdmF0ZSBrZXkK",
     "typed at lgtadm": "typed-At-Prompt", "an option": "given-As-Option", "an assignment": "assigned=Value9", "JSON in a log": "logged-In-Json",
@@ -47,7 +48,8 @@ def secretive():
     former = json.dumps({"key": "account:u", "name": "u", "secret": p["a former CHAP secret"]})
     put("/var/lib/lichgate/config.db", f"SQLite format 3\0\1\2{account}\3\4{former}\5")
     put("/var/lib/lichgate/config.db-wal", json.dumps({"name": "d", "secret": p["a discovery secret"]}))
-    put("/boot/appliance.json", json.dumps({"hostname": "box", "targets": [{"chap": {"user": "u", "password": p["appliance.json"]}}],
+    put("/boot/appliance.json", json.dumps({"hostname": "box", "targets": [{"chap": {"user": "u", "password": p["appliance.json"]}},
+                                                                           {"chap": p["a mistaken account"]}],
                                             "passwords": {"root": [p["a list in appliance.json"]]}}))
     put("/boot/seed/user-data", f"#cloud-config\npassword: {p['user-data']}\nchpasswd:\n  list: |\n    root:{p['a list of user-data']}\n")
     put("/var/lib/appliance/settings.json", json.dumps({"hostname": "box", "password": p["settings"]}))
