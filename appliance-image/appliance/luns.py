@@ -4,6 +4,7 @@ Data disks, and how targets, LUNs, accounts and portals come to be as appliance.
 what cannot be is refused before the first change. What the file does not mention stays: nothing is deleted but portals,
 rules and accounts of a target that the file lists anew.
 """
+import contextlib
 import os
 import re
 import time
@@ -236,23 +237,49 @@ def spelling(portal):
 
 
 def set_portals(wanted):
-    """These portals and no others. An address may still be on its way: systemd-networkd has just been told."""
-    key = {(p["address"], p["transport"]): p for p in wanted}
-    have = {(spelling(p), p["transport"]): p for p in tools.shown("portal")["portals"]}
-    for at, transport in have:
-        if (at, transport) not in key or key[at, transport]["group"] != have[at, transport]["tpgt"]:
-            tools.lgtadm("portal", "delete", "-P", f"portal={at},transport={transport}")
-            have = {k: p for k, p in have.items() if k != (at, transport)}
-    for (at, transport), p in key.items():
-        if (at, transport) not in have:
-            patiently("portal", "new", "-P", f"portal={at},transport={transport},tpgt={p['group']}")
+    """
+    These portals and no others. New ones come first, but for those in whose place an old one is; when one of them cannot be,
+    all is as before. An address may still be on its way: systemd-networkd has just been told.
+    """
+    wanted = {(p["address"], p["transport"], p["group"]) for p in wanted}
+    have = {(spelling(p), p["transport"], p["tpgt"]) for p in tools.shown("portal")["portals"]}
+    old, added, gone = sorted(have - wanted), [], []
+    try:
+        for new in sorted(wanted - have):
+            for p in [p for p in old if in_its_place(p, new)]:
+                old.remove(p)
+                gone.append(p)
+                portal("delete", p)
+            added.append(new)
+            patiently(portal, "new", new)
+    except BaseException:
+        for op, those in (("delete", added), ("new", gone)):
+            for p in those:
+                with contextlib.suppress(Refused):
+                    portal(op, p)
+        raise
+    for p in old:
+        portal("delete", p)
 
 
-def patiently(*args):
+def portal(op, which):
+    at, transport, group = which
+    more = f",tpgt={group}" if op == "new" else ""
+    tools.lgtadm("portal", op, "-P", f"portal={at},transport={transport}{more}")
+
+
+def in_its_place(old, new):
+    """The same address, or the one that stands for all."""
+    (host, _, port), (new_host, _, new_port) = old[0].rpartition(":"), new[0].rpartition(":")
+    everywhere = {"[::]", "0.0.0.0"}
+    return old[1] == new[1] and port == new_port and (host == new_host or bool({host, new_host} & everywhere))
+
+
+def patiently(func, *args):
     end = time.monotonic() + PORTAL_SECS
     while True:
         try:
-            return tools.lgtadm(*args)
+            return func(*args)
         except Refused:
             if time.monotonic() > end:
                 raise

@@ -65,6 +65,9 @@ def _():
         "key": ({"ssh_keys": ["ssh-ed25519 AAAA\nssh-rsa x"]}, "ssh_keys[0]"),
         "hash": ({"password_hash": SECRET}, "password_hash"),
         "chap": ({"targets": [{"chap": {"user": "u", "password": "short"}}]}, "targets[0].chap.password"),
+        "chap text": ({"targets": [{"chap": f"host:{SECRET}"}]}, "targets[0].chap"),
+        "chap key": ({"targets": [{"chap": {SECRET: "host"}}]}, "targets[0].chap"),
+        "chap alone": ({"targets": {"chap": {"user": "u", "password": SECRET}}}, "targets"),
         "iqn": ({"targets": [{"name": "disk"}]}, "targets[0].name"),
         "disks": ({"targets": [{"data_disks": "some"}]}, "data_disks"),
         "same disk": ({"targets": [{"data_disks": ["B1", "B1"]}]}, "data_disks[1]"),
@@ -185,6 +188,27 @@ def _():
     except Refused as why:
         need("already" in str(why) and not calls(), why)
     gateway()
+
+
+@case("portals that cannot be leave those that were; a new one comes before an old one goes")
+def _():
+    gateway(portal={"portals": [{"host": "192.0.2.7", "port": 3260, "tpgt": 1, "transport": "tcp"},
+                                {"host": "192.0.2.8", "port": 3260, "tpgt": 1, "transport": "tcp"}]})
+    wanted = form.check({"portals": ["192.0.2.9", {"address": "192.0.2.7", "group": 2}]})
+    new9, new7 = ("lgtadm -m portal -o new -P portal=192.0.2.9:3260,transport=tcp,tpgt=1",
+                  "lgtadm -m portal -o new -P portal=192.0.2.7:3260,transport=tcp,tpgt=")
+    old = "lgtadm -m portal -o delete -P portal=192.0.2.%d:3260,transport=tcp"
+    luns.apply(wanted, "")
+    need(calls() == [old % 7, new7 + "2", new9, old % 8])
+    put("refuse", new9.split()[-1])
+    limit, luns.PORTAL_SECS = luns.PORTAL_SECS, -1
+    try:
+        luns.apply(wanted, "")
+        need(False, "not refused")
+    except Refused:
+        need(calls() == [old % 7, new7 + "2", new9, old % 7, old % 9, new7 + "1"])
+    luns.PORTAL_SECS = limit
+    put("refuse", "nothing-of-this")
 
 
 @case("portals become those of the file, and the default one goes first")
