@@ -9,12 +9,14 @@ import os
 import re
 import time
 
-from . import Refused, paths, tools
+from . import Refused, paths, store, tools
 
 SYSTEM_DISK = paths.at("/run/lichgate-system-disk")
 SWAPS = paths.at("/proc/swaps")
 # Smaller ones are seeds, keys and firmware.
 MIN_BYTES = 64 << 20
+# What a renewal of accounts has to put back: bindings (user, target or None for discovery, outgoing) and closed targets.
+RENEWAL = paths.at("/var/lib/appliance/renewal.json")
 ORDER = ("wwn-", "nvme-eui.", "scsi-3", "ata-", "nvme-", "scsi-", "virtio-")
 PORTAL_SECS = 60
 
@@ -127,6 +129,8 @@ class Plan:
         self.system = tools.shown("system")["system"]
         self.disks = disks(self.targets)
         self.renewed = set()
+        self.bound = []
+        self.closed = []
 
     def do(self, mode, op, *args):
         self.steps.append([mode, op, *map(str, args)])
@@ -150,7 +154,7 @@ class Plan:
         self.rules(have, wanted.get("initiators"))
 
     def account(self, account):
-        """New, or with the password of the file; a target that has it is closed meanwhile."""
+        """New, or with the password of the file if it had another; a target that has it is closed meanwhile."""
         user = account["user"]
         if user in self.renewed:
             return
@@ -158,9 +162,13 @@ class Plan:
         if user not in self.accounts:
             self.do("account", "new", "-u", user, "-p", account["password"])
             return
+        if stored_secret(user) == account["password"]:
+            return
         bound = [(t, *how) for t in self.targets for how in (
             [[]] if user in t["in"] else []) + ([["--outgoing"]] if user == t["out"] else [])]
         closed = {t["tid"] for t, *_ in bound if t["ready"]}
+        self.bound += [[user, t["iqn"], bool(how)] for t, *how in bound]
+        self.closed += [t["iqn"] for t, *_ in bound if t["ready"]]
         for tid in closed:
             self.do("target", "update", "-t", tid, "-n", "state", "-v", "offline")
         self.do("account", "delete", "-u", user)
@@ -169,6 +177,7 @@ class Plan:
             self.do("account", "bind", "-t", t["tid"], "-u", user, *how)
         for how, users in (([], self.system["discovery_in"]), (["--outgoing"], [self.system["discovery_out"]])):
             if user in users:
+                self.bound.append([user, None, bool(how)])
                 self.do("account", "bind", "-u", user, *how)
         for tid in closed:
             self.do("target", "update", "-t", tid, "-n", "state", "-v", "ready")
@@ -227,8 +236,54 @@ class Plan:
                 self.do("target", "bind", "-t", have["tid"], "-Q" if name else "-I", rule if name else bare)
 
     def carry_out(self):
+        before = tools.load(RENEWAL)
+        remember(before.get("bound", []) + self.bound, before.get("closed", []) + self.closed)
         for mode, op, *args in self.steps:
             tools.lgtadm(mode, op, *args)
+        remember(before.get("bound", []), before.get("closed", []))
+
+
+def stored_secret(user):
+    """The account's password, or None if it cannot be told."""
+    try:
+        return next((o.get(store.SECRET) for o in store.load()[1] if o["key"] == f"account:{user}"), None)
+    except Refused:
+        return None
+
+
+def remember(bound, closed):
+    if bound or closed:
+        tools.store(RENEWAL, {"bound": bound, "closed": closed})
+    else:
+        tools.remove(RENEWAL)
+
+
+def reopen():
+    """
+    What a renewal that a power cut or an error ended has left undone. A target stays closed as long as an account of it is
+    missing: it would be open to everybody.
+    """
+    left = tools.load(RENEWAL)
+    if not left:
+        return
+    accounts, system = tools.shown("account")["accounts"], tools.shown("system")["system"]
+    targets = {t["iqn"]: t for t in tools.shown("target")["targets"]}
+    missing = []
+    for user, iqn, outgoing in left["bound"]:
+        if iqn is not None and iqn not in targets:
+            continue
+        where = targets[iqn] if iqn else {"in": system["discovery_in"], "out": system["discovery_out"]}
+        if where["out"] if outgoing else user in where["in"]:
+            continue
+        if user not in accounts:
+            missing.append([user, iqn, outgoing])
+            continue
+        tools.lgtadm("account", "bind", *(["-t", where["tid"]] if iqn else []), "-u", user, *(["--outgoing"] if outgoing else []))
+    waiting = [iqn for iqn in left["closed"] if iqn in {at for _, at, _ in missing}]
+    for iqn in left["closed"]:
+        if iqn in targets and iqn not in waiting:
+            tools.lgtadm("target", "update", "-t", targets[iqn]["tid"], "-n", "state", "-v", "ready")
+    remember(missing, waiting)
 
 
 def spelling(portal):
@@ -288,6 +343,7 @@ def patiently(func, *args):
 
 def apply(config, iqn_base):
     """Portals and targets of a checked appliance.json; returns how many changes the targets needed."""
+    reopen()
     if "targets" not in config and "portals" not in config:
         return 0
     tools.settle()
@@ -295,6 +351,7 @@ def apply(config, iqn_base):
     for wanted in config.get("targets", []):
         plan.target(wanted)
     plan.carry_out()
+    reopen()
     if "portals" in config:
         set_portals(config["portals"])
     return len(plan.steps)

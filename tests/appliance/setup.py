@@ -181,6 +181,28 @@ def _():
                      "lgtadm -m target -o unbind -t 7 -I 192.0.2.9",
                      "lgtadm -m target -o unbind -t 7 -Q iqn.1994-05.com.example:*",
                      "lgtadm -m target -o bind -t 7 -I 192.0.2.0/24"])
+    # The power goes after the account's: it is the new one, without its target.
+    put("refuse", "bind")
+    try:
+        luns.apply(config, "")
+        need(False, "not refused")
+    except Refused:
+        need(len(calls()) == 4)
+    put("refuse", "nothing-of-this")
+    secret, luns.stored_secret = luns.stored_secret, lambda user: SECRET
+    cut = {**there, "ready": False, "in": []}
+    only = form.check({"targets": [{"name": there["iqn"], "chap": config["targets"][0]["chap"]}]})
+    gateway(target={"targets": [cut]}, account={"accounts": []})
+    luns.reopen()
+    need(not calls(), "a target without its account is opened")
+    gateway(target={"targets": [cut]}, account={"accounts": ["host"]})
+    luns.reopen()
+    need(calls() == ["lgtadm -m account -o bind -t 7 -u host", "lgtadm -m target -o update -t 7 -n state -v ready"])
+    need(not exists("var/lib/appliance/renewal.json"))
+    gateway(target={"targets": [there]}, account={"accounts": ["host"]})
+    luns.apply(only, "")
+    need(not calls(), "an account that has the password already is renewed")
+    luns.stored_secret = secret
     other = form.check({"targets": [{"name": "iqn.2026-11.org.example:b", "data_disks": ["B1"]}]})
     try:
         luns.apply(other, "")
