@@ -13,10 +13,13 @@ def add_arguments(parser):
 def signed(slot):
     """The manifest of what a slot holds, if we signed it."""
     try:
-        with open(os.path.join(slots.directory(slot), "boot.cfg"), "rb"), \
+        with open(os.path.join(slots.directory(slot), "boot.cfg"), encoding="ascii", errors="replace") as boot, \
                 open(os.path.join(slots.directory(slot), "manifest.json"), "rb") as manifest, \
                 open(os.path.join(slots.directory(slot), "manifest.sig"), "rb") as signature:
-            return bundle.checked(manifest.read(bundle.MANIFEST_MOST), signature.read(bundle.SIGNATURE))
+            said = bundle.checked(manifest.read(bundle.MANIFEST_MOST), signature.read(bundle.SIGNATURE))
+            if not slots.boots(said, slot, boot.read()):
+                raise Refused(f"slot {slot} is damaged: its boot.cfg is not that of its version")
+            return said
     except FileNotFoundError:
         raise Refused(f"slot {slot} holds no version to go back to") from None
 

@@ -86,3 +86,9 @@ def boot_cfg(manifest, slot):
     return (f"set version='{manifest['version']}'\n"
             f"set options='{manifest['cmdline']} lichgate.slot={slot} lichgate.roothash={manifest['roothash']}"
             f" lichgate.hashoffset={manifest['hash_offset']}'\n")
+
+
+def boots(manifest, slot, text):
+    """Would GRUB start that version with this boot.cfg? More options may follow: the initramfs takes the first of a name."""
+    known = re.escape(boot_cfg(manifest, slot).rstrip("'\n"))
+    return re.fullmatch(f"{known}( {CMDLINE.pattern})?'\n", text) is not None

@@ -134,10 +134,12 @@ def appliance(by):
 
 
 def hold(slot, version, by):
+    from appliance import slots
     files = parts(version)
     text = manifest(version, files)
     for name, data in (("vmlinuz", files["vmlinuz"]), ("initrd", files["initrd"]), ("manifest.json", text),
-                       ("manifest.sig", sign(text, by)), ("boot.cfg", b"set version=\n")):
+                       ("manifest.sig", sign(text, by)),
+                       ("boot.cfg", slots.boot_cfg(json.loads(text), slot).encode())):
         put(f"boot/{slot}/{name}", data)
     part = "vda3" if slot == "a" else "vda4"
     put(f"dev/{part}", files["root.img"].ljust(PART_SIZE, b"\0"))

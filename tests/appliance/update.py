@@ -203,7 +203,10 @@ def _():
     fresh()
     refusals = (("boot/b/boot.cfg", None, "holds no version"), ("boot/b/vmlinuz", b"x", "its vmlinuz is not"),
                 ("boot/b/initrd", None, "its initrd is not"), ("boot/b/manifest.sig", b"y" * 64, "the signature"),
-                ("dev/vda4", b"z" * _root.PART_SIZE, "its root.img is not"))
+                ("dev/vda4", b"z" * _root.PART_SIZE, "its root.img is not"), ("boot/b/boot.cfg", b"", "its boot.cfg is not"),
+                ("boot/b/boot.cfg", get("boot/b/boot.cfg").replace(b"ab", b"cd"), "its boot.cfg is not"),
+                ("boot/b/boot.cfg", get("boot/b/boot.cfg")[:-2] + b" x'; halt; '\n", "its boot.cfg is not"),
+                ("boot/b/boot.cfg", get("boot/b/boot.cfg")[:-2] + b"0'\n", "its boot.cfg is not"))
     for name, data, why in refusals:
         if data is None:
             os.unlink(path(name))
@@ -211,6 +214,9 @@ def _():
             put(name, data)
         refused(["rollback"], why)
         fresh()
+    put("boot/b/boot.cfg", get("boot/b/boot.cfg")[:-2] + b" systemd.show_status=1'\n")
+    need(command("rollback")[0] == 0, "options of one's own are refused")
+    fresh()
 
 
 @case("status tells what runs, what is good and what boots next")
