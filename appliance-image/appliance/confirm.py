@@ -5,7 +5,7 @@ lichgate-appliance confirm: a slot that is not known to be good has to pass the 
 After an update the unit lichgate-confirm.service runs this, and systemd reboots if it fails or does not end: GRUB has
 forgotten `try` already, so that the good slot comes back by itself.
 """
-from . import Refused, record, selftest, slots
+from . import Refused, record, selftest, slots, update
 
 
 def add_arguments(parser):
@@ -19,7 +19,8 @@ def say(what):
 def run(args):
     slot, trial = slots.running(), slots.on_trial()
     if slots.environment().get("good") == slot:
-        record.settle()
+        with update.locked(wait=True):
+            record.settle()
         say(f"Slot {slot} is the good one.")
         return 0
     held = slots.manifest(slot)
@@ -31,11 +32,13 @@ def run(args):
         # Whatever it is: what cannot be tested is not kept.
         say(f"Self-test of {name} failed: {why}.")
         if trial:
-            record.end(False, str(why))
-            slots.set_environment(**{"try": ""})
+            with update.locked(wait=True):
+                record.end(False, str(why))
+                slots.set_environment(**{"try": ""})
         raise Refused(f"{name} is not kept") from why
-    slots.set_environment(good=slot, **{"try": ""})
-    if trial:
-        record.end(True, "")
+    with update.locked(wait=True):
+        slots.set_environment(good=slot, **{"try": ""})
+        if trial:
+            record.end(True, "")
     say(f"Self-test passed: {name} is the good one from now on.")
     return 0

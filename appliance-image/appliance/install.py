@@ -227,12 +227,10 @@ def run(args):
         raise Refused(f"there is no disk {name}")
     if disk["why"] and not (disk["erasable"] and args.erase):
         raise Refused(f"{name}: {disk['why']}" + ("; --erase erases it" if disk["erasable"] else ""))
-    lock = update.locked()
     try:
-        install(disk)
+        with update.locked():
+            install(disk)
     except OSError as e:
         raise Refused(f"{e.filename or name}: {e.strerror}; the new disk is not finished") from e
-    finally:
-        os.close(lock)
     print(f"Installed and verified. Take out what this system was booted from, and boot from {name}.")
     return 0

@@ -34,13 +34,13 @@ def whole(slot):
 
 
 def run(args):
-    lock = update.locked()
-    try:
-        slot = slots.other(slots.running())
+    with update.locked():
+        now = slots.running()
+        slot = slots.other(now)
+        if slots.on_trial() and slots.environment().get("good") != now:
+            raise Refused("the running version is on trial and not kept yet: restart to go back to the other one")
         version = whole(slot)
         slots.set_environment(good=slot, **{"try": ""})
-    finally:
-        os.close(lock)
     print(f"The next boot, and every one after it, starts version {version} in slot {slot}.")
     if args.reboot:
         return subprocess.run(["systemctl", "reboot"], check=False).returncode

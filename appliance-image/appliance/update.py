@@ -5,6 +5,7 @@ lichgate-appliance update: writes a version into the slot that does not run, and
 The order is what makes a power cut harmless. The other slot is taken out of GRUB's sight first; its boot.cfg comes back
 last of its files, and only then `try` names it. `good` is never touched here: that is for `confirm`, after the boot.
 """
+import contextlib
 import fcntl
 import os
 import re
@@ -28,14 +29,18 @@ def clear(slot):
         disks.sync_directory(folder)
 
 
-def locked():
-    """Held until this process ends: one update at a time."""
+@contextlib.contextmanager
+def locked(wait=False):
+    """One command at a time changes slots; another is refused, or waits."""
     fd = os.open(paths.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Refused("another update, rollback or installation is at work") from None
-    return fd
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise Refused("another update, rollback or installation is at work") from None
+        yield
+    finally:
+        os.close(fd)
 
 
 def order(version):
@@ -124,17 +129,15 @@ def install(stream):
 
 
 def run(args):
-    lock = locked()
     try:
-        if args.file == "-":
-            install(sys.stdin.buffer)
-        else:
-            with open(args.file, "rb") as stream:
-                install(stream)
+        with locked():
+            if args.file == "-":
+                install(sys.stdin.buffer)
+            else:
+                with open(args.file, "rb") as stream:
+                    install(stream)
     except OSError as e:
         raise Refused(f"{e.filename or args.file}: {e.strerror}") from e
-    finally:
-        os.close(lock)
     if args.reboot:
         return subprocess.run(["systemctl", "reboot"], check=False).returncode
     return 0

@@ -5,13 +5,14 @@
 import os
 import shutil
 import sys
+import threading
 
 import _root
 from _root import command, put
 from tap import case, need, run
 
 import lab as labs
-from appliance import initiator, record, selftest, slots
+from appliance import initiator, record, selftest, slots, update
 
 TRIAL = "quiet lichgate.slot=b lichgate.try"
 
@@ -131,6 +132,18 @@ def _(lab, services):
     code, out, err = command("confirm")
     need(code == 0 and out == "Slot b is the good one.\n" and services.restarts == before + 1, out + err)
     untouched(lab)
+
+
+@case("confirm waits for whoever changes slots")
+def _(_lab, _services):
+    trial("quiet lichgate.slot=a")
+    with update.locked():
+        other = threading.Thread(target=command, args=["confirm"])
+        other.start()
+        other.join(1)
+        need(other.is_alive() and record.last()["state"] == "written", str(record.last()))
+    other.join()
+    need(record.last()["state"] == "refused", str(record.last()))
 
 
 @case("confirm does not keep one that fails, and says why; the good slot knows")

@@ -219,6 +219,18 @@ def _():
     fresh()
 
 
+@case("rollback is refused while the self-test of the running version may still keep it, and during an update")
+def _():
+    from appliance import update
+    put("proc/cmdline", "quiet lichgate.slot=b lichgate.try")
+    refused(["rollback"], "on trial and not kept yet")
+    fresh()
+    with update.locked():
+        refused(["rollback"], "is at work")
+    need(command("rollback")[0] == 0)
+    fresh()
+
+
 @case("status tells what runs, what is good and what boots next")
 def _():
     command("update", "-", stdin=update_of("2", KEY))
