@@ -65,10 +65,15 @@ def serial(name):
     return attribute(name, "serial") or attribute(name, "device/serial")
 
 
-def links():
+def identity(name):
+    """What two paths to one disk have in common; namespaces of one NVMe device share its serial number but not this."""
+    return attribute(name, "wwid") or attribute(name, "device/wwid") or serial(name)
+
+
+def links(kinds=("by-id", "by-path")):
     """Kernel name: the name of the disk that stays, whatever the order in which disks are found."""
     best = {}
-    for kind in ("by-id", "by-path"):
+    for kind in kinds:
         folder = os.path.join(paths.DEV, "disk", kind)
         for link in sorted(os.listdir(folder) if os.path.isdir(folder) else []):
             name = os.path.basename(os.path.realpath(os.path.join(folder, link)))
@@ -89,7 +94,7 @@ def disks(targets=()):
     The data disks: whole, not the system's, not removable, writable, not in use. With targets, as lgtadm shows them, "lun"
     is what a disk is already, (IQN, number).
     """
-    used, names = in_use(), links()
+    used, names, places = in_use(), links(), links(["by-path"])
     taken = {resolved(lun["path"]): (t["iqn"], lun["lun"]) for t in targets for lun in t["luns"]
              if (lun["path"] or "").startswith("/dev/")}
     found = []
@@ -101,7 +106,13 @@ def disks(targets=()):
         if attribute(name, "hidden") == "1" or attribute(name, "ro") != "0" or int(size or 0) * 512 < MIN_BYTES:
             continue
         found.append({"name": name, "path": names.get(name, f"/dev/{name}"), "serial": serial(name),
-                      "model": attribute(name, "device/model"), "size": int(size) * 512, "lun": taken.get(name)})
+                      "model": attribute(name, "device/model"), "size": int(size) * 512, "lun": taken.get(name),
+                      "identity": identity(name)})
+    for d in found:
+        d["twins"] = [t["name"] for t in found if t is not d and d["identity"] and t["identity"] == d["identity"]]
+        # A link by serial number leads to either of them.
+        if d["twins"]:
+            d["path"] = places.get(d["name"], f"/dev/{d['name']}")
     return found
 
 
@@ -205,6 +216,10 @@ class Plan:
 
     def luns(self, have, wanted):
         if wanted == "all":
+            for d in self.disks:
+                if d["twins"] and not d["lun"]:
+                    raise Refused(f"{d['name']} and {d['twins'][0]} have one identity and may be two paths to one disk: "
+                                  f"list the data disks by their paths")
             wanted = [{"disk": d["path"]} for d in self.disks if not d["lun"]]
         asked = {w["lun"] for w in wanted if "lun" in w}
         for w in wanted:

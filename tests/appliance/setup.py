@@ -163,6 +163,24 @@ def _():
     os.unlink(path("proc/swaps"))
 
 
+@case("two disks with one identity do not become LUNs by themselves, and go by their places")
+def _():
+    for name, place in (("nvme0n1", "pci-1"), ("vdb", "pci-2")):
+        put(f"sys/devices/{name}/wwid", "eui.1\n")
+        os.makedirs(path("dev/disk/by-path"), exist_ok=True)
+        os.symlink(f"../../{name}", path(f"dev/disk/by-path/{place}"))
+    need([d["path"] for d in luns.disks()] == ["/dev/disk/by-path/pci-1", "/dev/disk/by-path/pci-2"], luns.disks())
+    try:
+        luns.apply(form.check({"targets": [{"name": "iqn.2026-11.org.example:a", "data_disks": "all"}]}), "")
+        need(False, "not refused")
+    except Refused as why:
+        need("one identity" in str(why) and not calls(), why)
+    put("sys/devices/vdb/wwid", "eui.2\n")
+    need(luns.disks()[1]["path"] == "/dev/disk/by-id/virtio-B1")
+    for name in ("nvme0n1", "vdb"):
+        os.unlink(path(f"sys/devices/{name}/wwid"))
+
+
 @case("targets that are there keep their LUNs, and a changed account closes them meanwhile")
 def _():
     there = {"tid": 7, "iqn": "iqn.2026-11.org.example:a", "alias": "", "ready": True, "acl": ["192.0.2.9"],
