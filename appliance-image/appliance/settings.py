@@ -16,6 +16,8 @@ MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.I)
 PORT_NAME = re.compile(r"[A-Za-z0-9_.*?-]{1,15}")
 LINK_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,15}")
 HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+IP = re.compile(r"[0-9a-fA-F:.]+(%[A-Za-z0-9_.-]+)?")
+WITH_BITS = re.compile(r"[0-9a-fA-F:.]+(/[0-9.]+)?")
 IQN = re.compile(r"(iqn\.\d{4}-\d{2}\.|eui\.|naa\.)[A-Za-z0-9:.-]+")
 SSH_KEY = re.compile(r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
                      r" [A-Za-z0-9+/]{40,}={0,2}( [^\r\n]*)?")
@@ -135,7 +137,7 @@ def port_or_mac(value, place):
 
 def address(value, place):
     try:
-        return str(ipaddress.ip_address(string(value, place)))
+        return str(ipaddress.ip_address(string(value, place, IP, "an IP address")))
     except ValueError as e:
         raise Wrong(place, f"{quoted(value)} is not an IP address") from e
 
@@ -143,7 +145,7 @@ def address(value, place):
 def with_bits(value, place):
     """An address of a host with the length of its network."""
     try:
-        if "/" not in string(value, place):
+        if "/" not in string(value, place, WITH_BITS, "an IP address with the length of its network"):
             raise Wrong(place, f"{quoted(value)} lacks the length of its network, such as /24")
         found = ipaddress.ip_interface(value)
     except ValueError as e:
@@ -154,7 +156,7 @@ def with_bits(value, place):
 
 
 def time_server(value, place):
-    return value if isinstance(value, str) and is_address(value) else hostname(value, place)
+    return value if isinstance(value, str) and IP.fullmatch(value) and is_address(value) else hostname(value, place)
 
 
 def is_address(value):
@@ -220,7 +222,10 @@ def portal(value, place):
     if not isinstance(value, dict):
         value = {"address": value}
     keys = {"address": portal_address, "group": lambda v, p: whole(v, p, 1, 65535), "transport": one_of("tcp", "iser")}
-    return {"group": 1, "transport": "tcp", **table(keys, ["address"])(value, place)}
+    found = {"group": 1, "transport": "tcp", **table(keys, ["address"])(value, place)}
+    if found["transport"] == "tcp" and not found["address"].endswith(":3260"):
+        raise Wrong(place, "the firewall lets in TCP on port 3260 alone")
+    return found
 
 
 def disk(value, place):

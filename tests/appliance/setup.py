@@ -45,6 +45,7 @@ def _():
 @case("each wrong key or value is one sentence that names it, and changes nothing")
 def _():
     port = {"name": "eth0"}
+    need(not refused({"ntp": ["fe80::1%eth0", "192.0.2.1"], "network": {"interfaces": [], "dns": ["fe80::1%en-1.5"]}}))
     wrong = {
         "hostnam": ({"hostnam": "x"}, "hostnam"),
         "bad name": ({"hostname": "-x"}, "hostname"),
@@ -74,6 +75,10 @@ def _():
         "same chap": ({"targets": [{"chap": {"user": "u", "password": SECRET}, "mutual_chap": {"user": "u",
                        "password": SECRET}}]}, "targets[0]"),
         "portal": ({"portals": ["192.0.2.1:0"]}, "portals[0]"),
+        "closed port": ({"portals": ["192.0.2.1:3261"]}, "portals[0]"),
+        "scope": ({"ntp": ["fe80::1%eth0\nx"]}, "ntp[0]"),
+        "dns": ({"network": {"interfaces": [], "dns": ["fe80::1%eth0\n[Match]"]}}, "network.dns[0]"),
+        "bits": ({"network": {"interfaces": [{**port, "addresses": ["fe80::1%a\nb/64"]}]}}, "addresses[0]"),
         "no portal": ({"portals": []}, "portals"),
         "ntp": ({"ntp": ["a b"]}, "ntp[0]"),
         "half a character": (b'{"ssh_keys": ["ssh-ed25519 %s \\ud800"]}' % (b"A" * 48), "JSON"),
