@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What became of the last update, for `status`: on the state partition, which both slots see. Nothing depends on it."""
+"""What became of the last update, for `status`: on the state partition, which both slots see. No boot depends on it."""
 import json
 import os
 
@@ -33,7 +33,15 @@ def end(kept, why):
 
 
 def settle():
-    """The good slot runs. If an update was to be tried and GRUB knows no more of it, its boot came to nothing."""
+    """
+    The good slot runs. If an update was to be tried and GRUB knows no more of it, its boot came to nothing. A version that
+    was refused is nothing to go back to, so its slot is emptied.
+    """
     known = last()
     if known and known["state"] == "written" and not slots.environment().get("try"):
         keep(known["version"], "refused", "it did not come up")
+        known = last()
+    slot = slots.other(slots.running())
+    held = slots.manifest(slot)
+    if known and held and known["state"] == "refused" and known["version"] == held["version"]:
+        slots.clear(slot)

@@ -4,7 +4,7 @@ import json
 import os
 import re
 
-from . import Refused, paths
+from . import Refused, disks, paths
 
 SLOTS = ("a", "b")
 ENV_SIZE = 1024
@@ -79,6 +79,15 @@ def manifest(slot):
             return json.load(f)
     except (OSError, ValueError):
         return None
+
+
+def clear(slot):
+    """Empties a slot's folder, what GRUB looks for first."""
+    folder = directory(slot)
+    os.makedirs(folder, exist_ok=True)
+    for name in sorted(os.listdir(folder), key=lambda name: name != "boot.cfg"):
+        os.unlink(os.path.join(folder, name))
+        disks.sync_directory(folder)
 
 
 def boot_cfg(manifest, slot):

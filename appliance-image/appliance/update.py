@@ -20,15 +20,6 @@ def add_arguments(parser):
     parser.add_argument("--reboot", action="store_true", help="try it at once")
 
 
-def clear(slot):
-    """Empties a slot's folder, what GRUB looks for first."""
-    folder = slots.directory(slot)
-    os.makedirs(folder, exist_ok=True)
-    for name in sorted(os.listdir(folder), key=lambda name: name != "boot.cfg"):
-        os.unlink(os.path.join(folder, name))
-        disks.sync_directory(folder)
-
-
 @contextlib.contextmanager
 def locked(wait=False):
     """One command at a time changes slots; another is refused, or waits."""
@@ -88,7 +79,7 @@ def write(stream, slot, device, manifest, signature, said):
     folder = slots.directory(slot)
     # From here on the other slot is empty, whatever happens.
     slots.set_environment(**{"try": ""})
-    clear(slot)
+    slots.clear(slot)
     bundle.files(stream, said, {
         "vmlinuz": lambda pieces: disks.put(os.path.join(folder, "vmlinuz"), pieces),
         "initrd": lambda pieces: disks.put(os.path.join(folder, "initrd"), pieces),

@@ -14,6 +14,7 @@ from tap import case, need, run
 import lab as labs
 from appliance import initiator, record, selftest, slots, update
 
+KEY = _root.key("key.pem")
 TRIAL = "quiet lichgate.slot=b lichgate.try"
 
 
@@ -45,6 +46,7 @@ def untouched(lab):
 def trial(cmdline=TRIAL, good="a"):
     put("proc/cmdline", cmdline)
     _root.grubenv(good=good, **{"try": ""})
+    _root.hold("b", "2", KEY)
     record.begin("2")
 
 
@@ -152,10 +154,11 @@ def _(lab, services):
     services.states["lichgated.service"] = "failed"
     code, out, err = command("confirm")
     need(code == 1 and "lichgated.service has failed" in out and "is not kept" in err, out + err)
-    need(slots.environment() == {"good": "a", "try": ""}, str(slots.environment()))
+    need(slots.environment() == {"good": "a", "try": ""} and slots.manifest("b"), str(slots.environment()))
     put("proc/cmdline", "quiet lichgate.slot=a")
     services.states.clear()
     need(command("confirm")[0] == 0 and record.last()["state"] == "refused", str(record.last()))
+    need(slots.manifest("a") and not slots.manifest("b"), "a version that was refused can be gone back to")
     need("last update: version 2, refused: lichgated.service has failed" in command("status")[1])
 
 
@@ -164,9 +167,10 @@ def _(_lab, _services):
     trial("quiet lichgate.slot=a")
     slots.set_environment(**{"try": "b"})
     command("confirm")
-    need(record.last()["state"] == "written", str(record.last()))
+    need(record.last()["state"] == "written" and slots.manifest("b"), str(record.last()))
     slots.set_environment(**{"try": ""})
     command("confirm")
+    need(not slots.manifest("b"), "a version that did not come up can be gone back to")
     need(record.last() == {"version": "2", "state": "refused", "why": "it did not come up"}, str(record.last()))
 
 
@@ -179,7 +183,7 @@ def _(_lab, services):
 
 
 labs.require_built()
-_root.appliance(_root.key("key.pem"))
+_root.appliance(KEY)
 with labs.Lab() as here:
     os.environ.update({k: here.env[k] for k in ("LGT_RUN_DIR", "LGT_STATE_DIR", "TGT_IPC_SOCKET")})
     os.environ["PATH"] = labs.BUILD + ":" + os.environ["PATH"]
