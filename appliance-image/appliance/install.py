@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 
-from . import Refused, disks, paths, rollback, slots, update
+from . import Refused, disks, paths, rollback, slots, tools, update
 
 SECTOR = 512
 MIB = 1 << 20
@@ -72,7 +72,27 @@ def layout():
     return found
 
 
-def refusal(sys_dir, own, least, mounts):
+def exported():
+    """Directories in /sys of disks that are LUNs, or whose partitions are → which; None: the daemon does not say."""
+    try:
+        targets = tools.shown("target")["targets"]
+    except Refused:
+        return None
+    found = {}
+    for target in targets:
+        for lun in target["luns"]:
+            name = os.path.basename(os.path.realpath(paths.at(lun["path"] or "/")))
+            # A namespace's or a SCSI device's own node has the disk beside it.
+            scsi = os.path.join(paths.SYS, "class/scsi_generic", name, "device/block")
+            name = os.listdir(scsi)[0] if os.path.isdir(scsi) else re.sub("^ng(?=[0-9])", "nvme", name)
+            sys_dir = os.path.realpath(os.path.join(paths.SYS, "class/block", name))
+            if os.path.exists(os.path.join(sys_dir, "partition")):
+                sys_dir = os.path.dirname(sys_dir)
+            found[sys_dir] = f"LUN {lun['lun']} of {target['iqn']}"
+    return found
+
+
+def refusal(sys_dir, own, least, mounts, luns):
     """Why this cannot be the disk to install on, and whether --erase would help."""
     if sys_dir == own:
         return "the system runs from it", False
@@ -82,10 +102,16 @@ def refusal(sys_dir, own, least, mounts):
         return "its sectors have not 512 bytes", False
     if disks.size_of(sys_dir) < least:
         return f"it is too small: {-(-least // MIB)} MiB are needed", False
+    if sys_dir in (luns or {}):
+        return f"it is {luns[sys_dir]}", False
     why = in_use(sys_dir, mounts)
     if why:
         return why, False
-    return ("", False) if blank(disks.device(sys_dir), disks.size_of(sys_dir)) else ("it carries data", True)
+    if blank(disks.device(sys_dir), disks.size_of(sys_dir)):
+        return "", False
+    if luns is None:
+        return "it carries data, and lichgate-mgmtd does not say whether it is a LUN", False
+    return "it carries data", True
 
 
 def disks_in(top):
@@ -100,10 +126,10 @@ def disks_in(top):
 
 def found():
     """All disks; why: the reason that one is refused, or ''; erasable: with --erase it would be taken."""
-    own, mounts = disks.boot_disk(), mounted()
+    own, mounts, luns = disks.boot_disk(), mounted(), exported()
     least = layout()[LABEL_STATE][0] + STATE_LEAST + TAIL
     for sys_dir in disks_in(os.path.join(paths.SYS, "class/block")):
-        why, erasable = refusal(sys_dir, own, least, mounts)
+        why, erasable = refusal(sys_dir, own, least, mounts, luns)
         yield {
             "name": os.path.basename(sys_dir), "path": disks.device(sys_dir), "size": disks.size_of(sys_dir),
             "model": disks.read(os.path.join(sys_dir, "device/model")),

@@ -4,6 +4,7 @@
 """install on files that look like disks: what is refused, what is written, and what is noticed afterwards."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import _root
 from _root import command, get, path, put
 from tap import case, need, run
 
-from appliance import disks, install
+from appliance import Refused, disks, install
 
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 MIB = 1 << 20
@@ -29,6 +30,8 @@ def fake_tool(*argv, text=None, real=install.tool):
 
 install.tool = fake_tool
 install.STATE_LEAST = 16 * MIB
+targets = []
+install.tools.shown = lambda mode: {"targets": targets}
 
 
 def hardware(name, model, size, number):
@@ -116,6 +119,30 @@ def _():
     _root.grubenv(good="b")
     refused(["vdb"], "wait for its self-test")
     _root.grubenv(good="a")
+
+
+@case("a disk that is a LUN is refused, by whatever name; with data on it, also if nobody can tell")
+def _():
+    os.makedirs(path("dev/disk/by-id"), exist_ok=True)
+    os.symlink("../../vdb", path("dev/disk/by-id/its-name"))
+    put("sys/devices/vdb/vdb1/partition", "1")
+    os.symlink("../../devices/vdb/vdb1", path("sys/class/block/vdb1"))
+    os.makedirs(path("sys/class/scsi_generic/sg7/device/block/vdb"))
+    for fill in (b"", b"x"):
+        target(fill)
+        for name in ("/dev/vdb", "/dev/disk/by-id/its-name", "/dev/vdb1", "/dev/sg7"):
+            targets[:] = [{"iqn": "iqn.a:b", "luns": [{"lun": 0, "path": None}, {"lun": 3, "path": name}]}]
+            refused(["vdb", "--erase"], "vdb: it is LUN 3 of iqn.a:b")
+    targets.clear()
+    shutil.rmtree(path("sys/devices/vdb/vdb1"))
+    os.unlink(path("sys/class/block/vdb1"))
+
+    def silent(mode):
+        raise Refused(mode)
+
+    kept, install.tools.shown = install.tools.shown, silent
+    refused(["vdb", "--erase"], "does not say whether it is a LUN")
+    install.tools.shown = kept
 
 
 @case("the system is copied, with a table of its own up to the end of the disk, and read back")
