@@ -4,6 +4,7 @@ lichgate-appliance config-import: this appliance becomes the one of which config
 checked before anything changes.
 """
 import os
+import tempfile
 
 from . import Refused, apply, config_export, network, paths, settings, store, tools, users
 
@@ -29,7 +30,17 @@ def check(found):
     if not isinstance(key, str) or (key and not key.startswith("-----BEGIN OPENSSH PRIVATE KEY-----\n")):
         raise Refused("ssh_host_key: this is not a key of OpenSSH")
     store.check(gateway.get("format"), gateway["objects"])
-    return own, gateway["format"], gateway["objects"], key
+    return own, gateway["format"], gateway["objects"], key, public_half(key) if key else ""
+
+
+def public_half(key):
+    """Also says whether ssh-keygen, and so the SSH server, can read the key at all."""
+    with tempfile.TemporaryDirectory(dir=None if paths.ROOT else "/run") as folder:
+        tools.write(f"{folder}/key", key, 0o600)
+        try:
+            return tools.run("ssh-keygen", "-y", "-P", "", "-f", f"{folder}/key")
+        except Refused as why:
+            raise Refused("ssh_host_key: ssh-keygen cannot read this key") from why
 
 
 def with_secrets(objects):
@@ -53,11 +64,11 @@ def missing_disks(targets):
             if lun["path"] and not os.path.exists(paths.at(lun["path"]))]
 
 
-def put_host_key(key):
+def put_host_key(key, public):
     if not key or key == tools.read(users.HOST_KEY):
         return
     tools.write(users.HOST_KEY, key, 0o600)
-    tools.write(users.HOST_KEY + ".pub", tools.run("ssh-keygen", "-y", "-f", users.HOST_KEY))
+    tools.write(users.HOST_KEY + ".pub", public)
     if os.path.exists(users.SSH_ON):
         tools.systemctl("restart", "ssh.service")
 
@@ -65,7 +76,7 @@ def put_host_key(key):
 def run(args):
     try:
         with open(args.file, "rb") as f:
-            own, number, objects, key = check(settings.parse(f.read()))
+            own, number, objects, key, public = check(settings.parse(f.read()))
     except OSError as e:
         raise Refused(f"{args.file} cannot be read: {e.strerror}") from e
     objects = with_secrets(objects)
@@ -81,7 +92,7 @@ def run(args):
         own.pop("network", None)
         own.update({"network": now["network"]} if "network" in now else {})
     store.replace(number, objects)
-    put_host_key(key)
+    put_host_key(key, public)
     apply.apply_system(own, live=True, whole=True)
     apply.set_soft_roce(own.get("options", {}).get("soft_roce", False))
     for name in missing_disks(targets):

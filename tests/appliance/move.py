@@ -114,6 +114,7 @@ def _(first, _second):
         "has format 7": other(lambda f: f["gateway"].update(format=7)),
         "settings.hostname": other(lambda f: f["settings"].update(hostname="-")),
         "typo": other(lambda f: f["settings"].update(typo=1)),
+        "ssh_host_key": other(lambda f: f.update(ssh_host_key="-----BEGIN OPENSSH PRIVATE KEY-----\nbroken\n")),
         "without a key": other(lambda f: f["gateway"]["objects"].append({"key": "target:3"})),
         "unknown kind": other(lambda f: f["gateway"]["objects"].append({"key": "nonsense:1"})),
         "no secrets": other(lambda f: [(o.pop("secret"), o.update(key="account:new"))
