@@ -5,6 +5,7 @@ option "ssh" says no: its unit starts only if SSH_ON is there.
 """
 import ctypes
 import os
+import tempfile
 import time
 
 from . import Refused, paths, settings, tools
@@ -94,8 +95,10 @@ def change(**what):
 
 def host_key():
     """Made once. One kind, which every client has known for ten years: an RSA key would take slow machines seconds."""
-    if os.path.exists(HOST_KEY):
+    if tools.read(HOST_KEY):
         return
-    os.makedirs(os.path.dirname(HOST_KEY), exist_ok=True)
-    tools.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", HOST_KEY)
-    tools.sync_folder(os.path.dirname(HOST_KEY))
+    with tempfile.TemporaryDirectory(dir=None if paths.ROOT else "/run") as folder:
+        tools.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", f"{folder}/key")
+        # Whole or not at all, and the half that counts as the last: a power cut leaves nothing that is taken for a key.
+        tools.write(HOST_KEY + ".pub", tools.read(f"{folder}/key.pub"))
+        tools.write(HOST_KEY, tools.read(f"{folder}/key"), 0o600)

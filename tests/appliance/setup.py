@@ -38,6 +38,8 @@ def _():
     put("etc/ssh/ssh_host_ed25519_key", b"kept")
     need(command("first-boot")[0] == 0)
     need(settings() == made and get("etc/ssh/ssh_host_ed25519_key") == b"kept" and key)
+    put("etc/ssh/ssh_host_ed25519_key", b"")
+    need(command("first-boot")[0] == 0 and get("etc/ssh/ssh_host_ed25519_key") == key, "half a key stays")
     need(not exists("var/lib/appliance/ssh-enabled"), "SSH without a key or a password")
     need(not calls(), "a program was told something before the system has started")
 
