@@ -10,6 +10,7 @@ import errno
 import hashlib
 import os
 import re
+import signal
 import subprocess
 
 from . import Refused, disks, paths, rollback, slots, tools, update
@@ -21,6 +22,7 @@ HEAD, TAIL = 16 * MIB, 2 * MIB
 STATE_LEAST = 256 * MIB
 # The MBR's program, without its partition table.
 MBR_CODE = 440
+INTERRUPTS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 LABEL_BIOS, LABEL_BOOT, LABEL_STATE = "bios", "lichgate-boot", "lichgate-state"
 
 
@@ -203,8 +205,8 @@ def copy_system(target):
     where = layout()
     own = disks.partitions(disks.boot_disk())
     # Unmounted for writing, the boot partition is whole on its disk, and stays as it is while it is copied.
-    tool("mount", "-o", "remount,ro", paths.BOOT)
     try:
+        tool("mount", "-o", "remount,ro", paths.BOOT)
         for label in (LABEL_BIOS, LABEL_BOOT):
             start, size = where[label]
             target.write(label, disks.pieces(disks.device(own[label]), size), start)
@@ -215,6 +217,13 @@ def copy_system(target):
                          disks.pieces(disks.device(own["lichgate-" + slot]), want["size"]), start, want["sha256"])
     finally:
         tool("mount", "-o", "remount,rw", paths.BOOT)
+
+
+def interrupted(number, _frame):
+    """The boot partition has to be writable again: an exception goes by all that cleans up, and nothing else does now."""
+    for other in INTERRUPTS:
+        signal.signal(other, signal.SIG_IGN)
+    raise Refused(f"interrupted by {signal.Signals(number).name}; the new disk is not finished")
 
 
 def install(disk):
@@ -253,6 +262,8 @@ def run(args):
         raise Refused(f"there is no disk {name}")
     if disk["why"] and not (disk["erasable"] and args.erase):
         raise Refused(f"{name}: {disk['why']}" + ("; --erase erases it" if disk["erasable"] else ""))
+    for number in INTERRUPTS:
+        signal.signal(number, interrupted)
     try:
         with update.locked():
             install(disk)

@@ -5,6 +5,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -174,6 +175,27 @@ def _():
         need(whole[at + 1080:at + 1082] == b"\x53\xef", "the state has no ext4")
         size = int.from_bytes(whole[at + 1028:at + 1032], "little") * 4096
         need(size <= state["size"] * 512, "the state's file system is larger than its partition")
+
+
+@case("an installation whose terminal goes away leaves the boot partition writable")
+def _():
+    real, kept = disks.write, {number: signal.getsignal(number) for number in install.INTERRUPTS}
+
+    def cut(device, pieces, at=0):
+        if at == 2 * MIB:
+            os.kill(os.getpid(), signal.SIGHUP)
+        real(device, pieces, at)
+
+    for number in install.INTERRUPTS:
+        signal.signal(number, signal.SIG_DFL)
+    disks.write = cut
+    target()
+    code, out, err = command("install", "vdb")
+    disks.write = real
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+    need(code == 1 and "interrupted by SIGHUP" in err, out + err)
+    need(get("dev/vdb")[:MIB] == bytes(MIB) and mounts[-1] == "remount,rw", "it looks finished, or /boot stays read-only")
 
 
 @case("a damaged slot is not passed on, and a disk that keeps something else is noticed")
