@@ -200,10 +200,24 @@ def versions():
     return held
 
 
+def take_option():
+    """Takes lichgate.install out of each boot.cfg, for the new system would install itself on; returns what they were."""
+    was = {}
+    for slot in slots.SLOTS:
+        path = os.path.join(slots.directory(slot), "boot.cfg")
+        text = disks.read(path) + "\n"
+        rest = re.sub(r" lichgate\.install(=[^ ']*)?(?=[ '])", "", text)
+        if rest != text:
+            disks.put(path, [rest.encode()])
+            was[path] = text.encode()
+    return was
+
+
 def copy_system(target):
     """All but the partition table and the state."""
     where = layout()
     own = disks.partitions(disks.boot_disk())
+    was = take_option()
     # Unmounted for writing, the boot partition is whole on its disk, and stays as it is while it is copied.
     try:
         tool("mount", "-o", "remount,ro", paths.BOOT)
@@ -217,6 +231,8 @@ def copy_system(target):
                          disks.pieces(disks.device(own["lichgate-" + slot]), want["size"]), start, want["sha256"])
     finally:
         tool("mount", "-o", "remount,rw", paths.BOOT)
+        for path, text in was.items():
+            disks.put(path, [text])
 
 
 def interrupted(number, _frame):

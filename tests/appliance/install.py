@@ -177,6 +177,27 @@ def _():
         need(size <= state["size"] * 512, "the state's file system is larger than its partition")
 
 
+@case("the option of an installation without questions stays on the stick")
+def _():
+    real, seen = disks.write, []
+
+    def looking(device, pieces, at=0):
+        if at == 2 * MIB:
+            seen.append(get("boot/a/boot.cfg"))
+        real(device, pieces, at)
+
+    kept = get("boot/a/boot.cfg")
+    option = kept[:-2] + b" lichgate.install=vdb debug'\n"
+    put("boot/a/boot.cfg", option)
+    disks.write = looking
+    target()
+    code, out, err = command("install", "--command-line")
+    disks.write = real
+    need(code == 0 and seen == [kept[:-2] + b" debug'\n"], f"{seen} {out}{err}")
+    need(get("boot/a/boot.cfg") == option)
+    put("boot/a/boot.cfg", kept)
+
+
 @case("an installation whose terminal goes away leaves the boot partition writable")
 def _():
     real, kept = disks.write, {number: signal.getsignal(number) for number in install.INTERRUPTS}
