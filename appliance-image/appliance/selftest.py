@@ -26,6 +26,8 @@ WRITE_10, READ_10, PR_IN, PR_OUT = 0x2A, 0x28, 0x5E, 0x5F
 READ_KEYS, READ_RESERVATION, REGISTER, RESERVE = 0, 1, 0, 1
 EXCLUSIVE_ACCESS = 3
 LOOPBACK = "127.0.0.1:3260"
+# The portal group that tells the self-test's portal from one of the user's.
+GROUP = 65535
 PAUSE = 0.5
 
 
@@ -89,30 +91,36 @@ def portal():
     return None
 
 
-def remove_target():
+def deaf():
+    """Why none of the portals listens, or None. Without any it is not the gateway's fault."""
+    troubles = [one["trouble"] for one in show("portal")["portals"]]
+    return f"no portal listens ({troubles[0]})" if troubles and all(troubles) else None
+
+
+def clean():
+    """Removes what a self-test makes."""
     for target in show("target")["targets"]:
         if target["iqn"] == TARGET:
             lgtadm("-m", "target", "-o", "delete", "-t", str(target["tid"]), "--force")
+    for one in show("portal")["portals"]:
+        if (f"{one['host']}:{one['port']}", one["transport"], one["tpgt"]) == (LOOPBACK, "tcp", GROUP):
+            lgtadm("-m", "portal", "-o", "delete", "-P", f"portal={LOOPBACK}")
 
 
 @contextlib.contextmanager
 def scratch(name):
     """A target with a LUN in memory for the initiator of that name."""
-    remove_target()
     tids = {target["tid"] for target in show("target")["targets"]}
     tid = str(next(n for n in range(65000, 0, -1) if n not in tids))
-    extra = portal() is None
     try:
-        if extra:
-            lgtadm("-m", "portal", "-o", "new", "-P", f"portal={LOOPBACK}")
+        if portal() is None:
+            lgtadm("-m", "portal", "-o", "new", "-P", f"portal={LOOPBACK},tpgt={GROUP}")
         lgtadm("-m", "target", "-o", "new", "-t", tid, "-T", TARGET)
         lgtadm("-m", "logicalunit", "-o", "new", "-t", tid, "-l", "1", "-E", "mem", "-S", f"size={LUN_SIZE}")
         lgtadm("-m", "target", "-o", "bind", "-t", tid, "-Q", name)
         yield
     finally:
-        remove_target()
-        if extra:
-            lgtadm("-m", "portal", "-o", "delete", "-P", f"portal={LOOPBACK}")
+        clean()
 
 
 def login(name, port_id):
@@ -167,9 +175,11 @@ def check(wait, restart, tell):
     """Raises Failed, or calls tell with each thing that worked."""
     wait_for(not_up, wait)
     tell("both daemons are up and the gateway has its configuration")
+    clean()
     if not show("system")["system"]["ready"]:
         tell("the gateway is set offline: no login is tried")
         return
+    wait_for(deaf, wait)
     name = f"iqn.2026-11.localhost.lichgate:selftest-{secrets.token_hex(16)}"
     try:
         with scratch(name):

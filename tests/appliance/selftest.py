@@ -102,9 +102,24 @@ def _(lab, _services):
     kept = selftest.portal
     selftest.portal = lambda: kept() if len(selftest.show("portal")["portals"]) > 1 else None
     selftest.LOOPBACK = f"127.0.0.1:{labs.free_port()}"
-    code, out, _err = command("selftest")
+    for left in (False, True):
+        if left:
+            # By a power cut.
+            lab.tadm("-m", "portal", "-o", "new", "-P", f"portal={selftest.LOOPBACK},tpgt={selftest.GROUP}")
+        code, out, _err = command("selftest")
+        need(code == 0 and "persistent reservation" in out, out)
+        untouched(lab)
     selftest.portal = kept
-    need(code == 0 and "persistent reservation" in out, out)
+
+
+@case("portals of which none listens are a failure, after the wait")
+def _(lab, _services):
+    real = selftest.show
+    selftest.show = lambda what: {"portals": [{**one, "trouble": "no such address"} for one in real(what)["portals"]]} \
+        if what == "portal" else real(what)
+    code, out, _err = command("selftest", "--wait", "0")
+    selftest.show = real
+    need(code == 1 and "no portal listens (no such address) after 0 s" in out, out)
     untouched(lab)
 
 
