@@ -133,7 +133,7 @@ class Terminal:
 def attempted(func, otherwise):
     try:
         return func()
-    except Refused as why:
+    except (Refused, OSError, ValueError, KeyError):
         return otherwise
 
 
@@ -149,11 +149,12 @@ def version():
 
 
 def banner():
-    now = settings.kept()
-    found = [f"Lichgate {version()}  {now.get('hostname', '')}"]
-    found += [f"  {name}: {address}" for name, address in network.addresses()] or ["  no address yet"]
-    if apply.problem():
-        found.append(f"  {apply.problem()}")
+    """Nothing that cannot be read keeps anybody out."""
+    found = [f"Lichgate {version()}  {attempted(settings.kept, {}).get('hostname', '')}"]
+    found += [f"  {name}: {address}" for name, address in attempted(network.addresses, [])] or ["  no address yet"]
+    problem = attempted(apply.problem, "what was applied cannot be read")
+    if problem:
+        found.append(f"  {problem}")
     return "\n" + "\n".join(found) + "\n\nPress Enter for the menu"
 
 
@@ -465,6 +466,8 @@ def menu_targets(term):
             account = {"user": user, "password": term.secret("Password (at least 12 characters): ")}
             wanted_target(term, {"name": t["iqn"], "chap": account})
         elif choice == 3 and term.sure("Everybody who is admitted can then attach without a password."):
+            if t["out"]:
+                tools.lgtadm("account", "unbind", "-t", t["tid"], "-u", t["out"], "--outgoing")
             for user in t["in"]:
                 tools.lgtadm("account", "unbind", "-t", t["tid"], "-u", user)
         elif choice == 4:

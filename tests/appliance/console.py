@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 
-from _root import TOP, command, get, path
+from _root import TOP, command, get, path, put
 from _setup import calls, exists, machine, program, settings
 
 from tap import case, need, run  # noqa: E402 (_root sets the path)
@@ -100,6 +100,18 @@ def _():
     need(PASSWORD not in t.expect("set", "Choice: "))
     need(PASSWORD not in t.seen and exists("var/lib/appliance/ssh-enabled"))
     need(t.end() == 0)
+
+
+@case("settings that cannot be read do not end it")
+def _():
+    was = get("var/lib/appliance/settings.json")
+    for name in ("settings", "applied"):
+        put(f"var/lib/appliance/{name}.json", "{")
+    t = Terminal()
+    t.expect("cannot be read", "Press Enter")
+    need(t.end() == 0)
+    put("var/lib/appliance/settings.json", was)
+    os.unlink(path("var/lib/appliance/applied.json"))
 
 
 @case("once there is a password it is asked for")
