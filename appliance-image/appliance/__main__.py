@@ -40,7 +40,10 @@ def main():
         return args.run(args)
     except Refused as why:
         print(f"lichgate-appliance {args.command}: {why}", file=sys.stderr)
-        return 1
+    except OSError as why:
+        about = why.filename2 or why.filename
+        print(f"lichgate-appliance {args.command}: {f'{about}: ' if about else ''}{why.strerror or why}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from . import settings, store, tools, users
+from . import Refused, settings, store, tools, users
 
 KIND = "lichgate-configuration"
 FORMAT = 1
@@ -39,5 +39,8 @@ def run(args):
     if args.file == "-":
         sys.stdout.write(text)
     else:
-        tools.write(args.file, text, 0o600)
+        try:
+            tools.write(args.file, text, 0o600)
+        except OSError as e:
+            raise Refused(f"{args.file} cannot be written: {e.strerror}") from e
     return 0

@@ -3,7 +3,6 @@
 A NoCloud seed (user-data, meta-data, network-config) as an appliance.json. The common part of what cloud-init understands
 is read here: cloud-init itself starts four services at each boot, seconds of Python, for what is a file or two.
 """
-import base64
 import json
 import os
 

@@ -27,7 +27,7 @@ def write(path, data, mode=0o644):
                 return False
     except OSError:
         pass
-    folder = os.path.dirname(path)
+    folder = os.path.dirname(path) or "."
     os.makedirs(folder, exist_ok=True)
     fd, temporary = tempfile.mkstemp(dir=folder, prefix=".new-")
     try:
