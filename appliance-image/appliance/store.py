@@ -168,7 +168,7 @@ def own(write, path, data):
     """What the daemon must be able to write belongs to whom its folder belongs."""
     write(path, data, 0o600)
     st = os.stat(FOLDER)
-    os.chown(path, st.st_uid, st.st_gid)
+    os.chown(path, st.st_uid, st.st_gid, follow_symlinks=False)
 
 
 def wait_for_daemon():
