@@ -137,8 +137,7 @@ def change(network, confirmed):
     Tries other settings and keeps them if confirmed() says so; else, also when it ends in an exception or in a power
     cut, those before come back.
     """
-    now = settings.kept()
-    before = now.get("network", {"interfaces": []})
+    before = settings.kept().get("network", {"interfaces": []})
     tools.store(TRIAL, before)
     keep = False
     try:
@@ -146,7 +145,8 @@ def change(network, confirmed):
         activate(before, network)
         keep = confirmed()
         if keep:
-            settings.keep({**now, "network": network})
+            # Read now: somebody else may have set a password meanwhile.
+            settings.keep({**settings.kept(), "network": network})
     finally:
         if not keep:
             write(before)

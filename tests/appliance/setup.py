@@ -308,7 +308,9 @@ def _():
     os.wait()
     need(everything_but_calls() != but_calls(before))
     need(command("first-boot")[0] == 0 and everything_but_calls() == but_calls(before), "a power cut")
-    need(network.change(new, lambda: True) and settings()["network"] == new)
+    need(network.change(new, lambda: users.change(options={"ssh": False}) or True) and settings()["network"] == new)
+    need(settings()["options"] == {"ssh": False}, "what was set meanwhile is lost")
+    users.change(options={})
     static = form.check({"network": {"interfaces": [{"mac": "52:54:00:00:00:02", "addresses": ["192.0.2.6/24"]}]}})["network"]
     calls()
     need(network.change(static, lambda: False) is False)
@@ -468,6 +470,22 @@ def _():
     boot("disk")
     need(not exists("var/lib/appliance/seed.json"), "the copy stays")
     calls()
+
+
+@case("an export goes into the current folder, and what cannot be written is a sentence")
+def _():
+    os.chdir(path("run"))
+    code, out, err = command("config-export", "export.json")
+    need(code == 0 and exists("run/export.json"), out + err)
+    for words in (("config-export", path("run/export.json/x")), ("config-import", path("run"))):
+        code, out, err = command(*words)
+        need(code == 1 and err.count("\n") == 1, out + err)
+    os.chdir("/")
+    os.rename(path("etc/hosts"), path("hosts"))
+    os.mkdir(path("etc/hosts"))
+    code, out, err = command("first-boot")
+    os.rmdir(path("etc/hosts"))
+    need(code == 1 and "etc/hosts" in err and err.count("\n") == 1, out + err)
 
 
 @case("the label of a seed is read from FAT and ISO 9660")
