@@ -12,6 +12,7 @@ from . import Refused, first_boot, luns, network, paths, seed, settings, tools, 
 
 APPLIED = paths.at("/var/lib/appliance/applied.json")
 TIMESYNCD = paths.at("/etc/systemd/timesyncd.conf.d/lichgate.conf")
+WANTS = paths.at("/etc/systemd/system/multi-user.target.wants")
 HALVES = ("system", "targets")
 # What trying again does not mend: only another file does.
 WRONG_FILE = 2
@@ -71,11 +72,14 @@ def apply_system(config, live, whole=False):
 
 
 def set_soft_roce(wanted):
-    """RDMA in software on these ports (True: on all) and on no others."""
-    ports = [p["name"] for p in network.ports()]
-    wanted = ports if wanted is True else wanted or []
-    for name in sorted(set(ports) | set(wanted)):
-        tools.systemctl("enable" if name in wanted else "disable", "--now", f"lichgate-rxe@{name}.service")
+    """RDMA in software on these ports (True: on all) and on no others, be they VLANs, bonds or ports that are gone."""
+    wanted = [p["name"] for p in network.ports()] if wanted is True else wanted or []
+    # As systemd writes a name: "-" would stand for "/".
+    escaped = [name.replace("-", r"\x2d") for name in wanted]
+    units = {f"lichgate-rxe@{name}.service" for name in escaped}
+    have = {name for name in os.listdir(WANTS) if name.startswith("lichgate-rxe@")} if os.path.isdir(WANTS) else set()
+    for unit in sorted(have | units):
+        tools.systemctl("enable" if unit in units else "disable", "--now", unit)
 
 
 def apply_targets(config):

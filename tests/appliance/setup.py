@@ -319,6 +319,16 @@ def _():
     calls()
 
 
+@case("soft RoCE goes from every interface that is not wanted any longer")
+def _():
+    for name in ("bond0", "eth0"):
+        put(f"etc/systemd/system/multi-user.target.wants/lichgate-rxe@{name}.service", "")
+    calls()
+    apply.set_soft_roce(["eth0", "san-a"])
+    need(calls() == ["systemctl disable --now lichgate-rxe@bond0.service", "systemctl enable --now lichgate-rxe@eth0.service",
+                     r"systemctl enable --now lichgate-rxe@san\x2da.service"])
+
+
 def but_calls(found):
     return {name: digest for name, digest in found.items() if name != "/calls"}
 
