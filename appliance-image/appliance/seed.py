@@ -14,7 +14,7 @@ MOUNT = paths.at("/run/lichgate-seed")
 # What a disk had at the first boot, in the form of from_folder(): the disk is not asked again.
 COPY = paths.at("/var/lib/appliance/seed.json")
 # Of user-data; other keys are for other systems and are passed over.
-KNOWN = ("hostname", "fqdn", "ssh_authorized_keys", "users", "password", "chpasswd", "ntp", "lichgate")
+KNOWN = ("hostname", "fqdn", "ssh_authorized_keys", "users", "password", "chpasswd", "ssh_pwauth", "ntp", "lichgate")
 
 
 def from_folder(folder):
@@ -186,6 +186,8 @@ def from_user(user):
         found["ssh_keys"] = [key for i, key in enumerate(keys) if key not in keys[:i]]
     for secret in passwords(user)[-1:]:
         found["password_hash"] = secret if settings.PASSWORD_HASH.fullmatch(secret) else users.hashed(secret)
+    if isinstance(user.get("ssh_pwauth"), bool):
+        found["options"] = {"ssh_password": user["ssh_pwauth"]}
     ntp = mapping(user.get("ntp"), "user-data: ntp")
     servers = sequence(ntp.get("servers"), "user-data: ntp: servers") + sequence(ntp.get("pools"), "user-data: ntp: pools")
     if servers:

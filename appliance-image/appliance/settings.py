@@ -352,7 +352,7 @@ def soft_roce(value, place):
 
 
 NETWORK = table({"interfaces": interfaces, "dns": list_of(address)}, ["interfaces"])
-OPTIONS = table({"ssh": yes_no, "soft_roce": soft_roce})
+OPTIONS = table({"ssh": yes_no, "ssh_password": yes_no, "soft_roce": soft_roce})
 SYSTEM = {"hostname": hostname, "iqn_base": iqn, "network": NETWORK, "ssh_keys": list_of(ssh_key),
           "password_hash": password_hash, "ntp": list_of(time_server), "options": OPTIONS}
 GATEWAY = {"portals": list_of(portal), "targets": targets}

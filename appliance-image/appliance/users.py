@@ -13,6 +13,8 @@ from . import Refused, paths, settings, tools
 SHADOW = paths.at("/etc/shadow")
 KEYS = paths.at("/etc/ssh/authorized_keys")
 HOST_KEY = paths.at("/etc/ssh/ssh_host_ed25519_key")
+# Sorts before what else is said to the SSH server: it takes the first word.
+KEYS_ONLY = paths.at("/etc/ssh/sshd_config.d/10-keys-only.conf")
 SSH_ON = paths.at("/var/lib/appliance/ssh-enabled")
 # In SHADOW, as long as nobody has set one.
 NO_PASSWORD = ("", "*", "!", "!*")
@@ -73,14 +75,17 @@ def write(before, now):
         set_hash(now.get("password_hash"))
     keys = now.get("ssh_keys", [])
     changed |= tools.write(KEYS, "".join(k + "\n" for k in keys), 0o600) if keys else tools.remove(KEYS)
-    wanted = now.get("options", {}).get("ssh", True) and bool(keys or stored_hash())
+    options = now.get("options", {})
+    by_password = options.get("ssh_password", True)
+    changed |= tools.remove(KEYS_ONLY) if by_password else tools.write(KEYS_ONLY, "PasswordAuthentication no\n")
+    wanted = options.get("ssh", True) and bool(keys or by_password and stored_hash())
     changed |= tools.write(SSH_ON, "") if wanted else tools.remove(SSH_ON)
     return changed
 
 
 def activate():
     """The unit looks for SSH_ON itself, and sessions that are open stay."""
-    tools.systemctl("start" if os.path.exists(SSH_ON) else "stop", "ssh.service")
+    tools.systemctl("reload-or-restart" if os.path.exists(SSH_ON) else "stop", "ssh.service")
 
 
 def change(**what):

@@ -342,10 +342,16 @@ def _():
     users.change(ssh_keys=[], password_hash=None, options={})
     need(not exists("var/lib/appliance/ssh-enabled") and calls()[-1] == "systemctl stop ssh.service")
     users.change(password_hash=users.hashed("correct horse"))
-    need(exists("var/lib/appliance/ssh-enabled") and calls() == ["systemctl start ssh.service"])
+    need(exists("var/lib/appliance/ssh-enabled") and calls() == ["systemctl reload-or-restart ssh.service"])
     need(users.is_password("correct horse") and not users.is_password("correct hors") and not users.is_password(""))
     users.change(options={"ssh": False})
     need(not exists("var/lib/appliance/ssh-enabled") and calls() == ["systemctl stop ssh.service"])
+    users.change(options={"ssh_password": False})
+    need(get("etc/ssh/sshd_config.d/10-keys-only.conf") and not exists("var/lib/appliance/ssh-enabled"))
+    users.change(ssh_keys=[KEY])
+    need(exists("var/lib/appliance/ssh-enabled"))
+    users.change(options={}, ssh_keys=[])
+    need(exists("var/lib/appliance/ssh-enabled") and not exists("etc/ssh/sshd_config.d/10-keys-only.conf"))
     # By passwd, in the shell, and passwd --lock.
     other = users.hashed("other horse")
     for field in (other, "!" + other):
@@ -422,7 +428,8 @@ def _():
     bond, vlan = seeded(user_data="", network_config=SEED_NET_1)["network"]["interfaces"]
     need(bond["bond"] == {"members": ["52:54:00:00:00:01", "52:54:00:00:00:02"], "mode": "active-backup"}, bond)
     need(vlan["addresses"] == ["192.0.2.5/24"] and vlan["on"] == "bond0" and vlan["vlan"] == 5, vlan)
-    plain = seeded(user_data="#cloud-config\npassword: correct horse\n")
+    plain = seeded(user_data="#cloud-config\npassword: correct horse\nssh_pwauth: no\n")
+    need(plain["options"] == {"ssh_password": False}, plain)
     need(plain["password_hash"].startswith("$y$"), plain)
     for text in ("chpasswd:\n  list: |\n    root:RANDOM\n    root:R", "chpasswd: {list: ['root:!']}",
                  "users: [default, {name: a, passwd: '!%s'}, {name: b, hashed_passwd: '*'}]" % HASH,
