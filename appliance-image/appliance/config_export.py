@@ -23,6 +23,9 @@ def collected(secrets):
     """
     number, objects = store.load()
     own = settings.kept()
+    # It may have been set by passwd.
+    if settings.PASSWORD_HASH.fullmatch(users.stored_hash() or ""):
+        own["password_hash"] = users.stored_hash()
     found = {"kind": KIND, "format": FORMAT, "at": int(time.time()), "secrets": secrets,
              "settings": own, "gateway": {"format": number, "objects": objects}}
     if secrets:

@@ -492,8 +492,10 @@ def _():
 @case("an export goes into the current folder, and what cannot be written is a sentence")
 def _():
     os.chdir(path("run"))
+    other = HASH.replace("salt", "tlas")
+    put("etc/shadow", f"root:{other}:19000:0:99999:7:::\n")
     code, out, err = command("config-export", "export.json")
-    need(code == 0 and exists("run/export.json"), out + err)
+    need(code == 0 and json.loads(get("run/export.json"))["settings"]["password_hash"] == other, out + err)
     for words in (("config-export", path("run/export.json/x")), ("config-import", path("run"))):
         code, out, err = command(*words)
         need(code == 1 and err.count("\n") == 1, out + err)
