@@ -5,7 +5,7 @@ import os
 import subprocess
 import tempfile
 
-from . import Refused
+from . import Refused, disks
 
 RUN_SECS = 120
 
@@ -39,16 +39,8 @@ def write(path, data, mode=0o644):
     except BaseException:
         os.unlink(temporary)
         raise
-    sync_folder(folder)
+    disks.sync_directory(folder)
     return True
-
-
-def sync_folder(folder):
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def remove(path):
