@@ -69,8 +69,9 @@ def accel():
     if not os.path.exists(kept):
         with tempfile.TemporaryDirectory(prefix="lgt-image.") as work:
             tool("mcopy", "-i", f"{output('raw')}@@{partitions(output('raw'))['lichgate-boot'][0]}", "::a/vmlinuz", work)
-            _guest.IMAGES = work
+            others, _guest.IMAGES = _guest.IMAGES, work
             how = "kvm" if _guest.kvm_works() else "tcg,thread=multi"
+            _guest.IMAGES = others
         with open(kept, "w", encoding="ascii") as f:
             f.write(how)
     with open(kept, encoding="ascii") as f:
@@ -137,7 +138,8 @@ class Appliance:
     """
     disks: (bus, what) with bus "virtio", "nvme" or "usb" and a size ("64M") or the path of an image, raw or qcow2;
     forwards: {name: port in the guest}; cable: (path, end) of a second network card, an Ethernet cable to another machine
-    (end 1 is started first); image: another raw image than make image's, False: no system disk at all.
+    (end 1 is started first; the machine at end 2 may end and come again); image: another raw image than make image's,
+    False: no system disk at all.
     """
 
     def __init__(self, disks=(), firmware="bios", forwards=None, image=None, size="4G", memory=1536, cpus=2, shell=True,
@@ -235,13 +237,15 @@ class Appliance:
             argv += _guest.network(*self.cable)
         system = [("virtio", self.system)] if self.system else []
         for n, (bus, path) in enumerate(system + self.disks):
-            kind = "qcow2" if path.endswith(".qcow2") else "raw"
             device = {"virtio": f"virtio-blk-pci,drive=d{n},serial=disk{n}", "nvme": f"nvme,drive=d{n},serial=disk{n}",
                       "usb": f"usb-storage,bus=usb.0,drive=d{n},serial=disk{n}"}[bus]
-            # Writeback: the guest sees a volatile write cache, and what it flushed is on its disk when QEMU is killed.
-            argv += ["-drive", f"file={path},if=none,id=d{n},format={kind},cache=writeback,discard=unmap",
-                     "-device", f"{device},bootindex={n}"]
+            argv += ["-drive", self.drive(n, path), "-device", f"{device},bootindex={n}"]
         return argv
+
+    def drive(self, n, path):
+        """Writeback: the guest sees a volatile write cache, and what it flushed is on its disk when QEMU is killed."""
+        kind = "qcow2" if path.endswith(".qcow2") else "raw"
+        return f"file={path},if=none,id=d{n},format={kind},cache=writeback,discard=unmap"
 
     def log(self, name):
         """What a serial port said since the last start()."""
