@@ -19,6 +19,7 @@ image-deb:
 
 ## make check-image       boots the images of `make image` in QEMU: ONLY=REGEX: tests whose path matches
 check-image:
-	@LGT_IMAGE_DIR=$(abspath $(B)/image) LGT_VM_DIR=$(abspath $(VM_DIR)) $(RUNNER) tests/image
+	@LGT_IMAGE_DIR=$(abspath $(B)/image) LGT_UPDATE_KEY=$(abspath $(or $(UPDATE_KEY),$(IMAGE_CACHE)/development.key)) \
+		LGT_VM_DIR=$(abspath $(VM_DIR)) $(RUNNER) tests/image
 
 .PHONY: image image-deb check-image
