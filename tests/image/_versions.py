@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Later versions of the image: its own files with another manifest, signed with the development key."""
+"""
+Later versions of the image: its own files with another manifest, signed with the development key; and what an appliance
+says of those that it holds.
+"""
 import io
 import json
 import os
 import tarfile
 import tempfile
+import time
 
-from _appliance import IMAGE_DIR, output, tool
+from _appliance import BOOT_SECS, IMAGE_DIR, output, tool, wait_for
 
 KEY = os.environ.get("LGT_UPDATE_KEY", os.path.join(IMAGE_DIR, "cache/development.key"))
 # The second serial port is the test's in every version.
 SHELL = " systemd.debug_shell=ttyS1"
+POLL_SECS = 5
 
 
 def version_of(version, more, path):
@@ -34,3 +39,18 @@ def signature(data):
         f.write(data)
         f.flush()
         return tool("openssl", "pkeyutl", "-sign", "-rawin", "-inkey", KEY, "-in", f.name)
+
+
+def status(box):
+    return json.loads(box.sh("lichgate-appliance status --json", BOOT_SECS))
+
+
+def until(box, secs, why, right):
+    """The status that is right; asked for now and then, the machine is slow."""
+    def asked():
+        now = status(box)
+        if right(now):
+            return now
+        time.sleep(POLL_SECS)
+        return None
+    return wait_for(asked, secs, why)
