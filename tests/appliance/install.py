@@ -233,7 +233,7 @@ def _():
     def bad(device, pieces, at=0):
         real(device, pieces, at)
         if at == 6 * MIB:
-            real(device, [b"?"], 3 * MIB)
+            real(device, [b"?" * 16], 3 * MIB)
 
     disks.write = bad
     target()
