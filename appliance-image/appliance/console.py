@@ -11,7 +11,7 @@ import sys
 import termios
 import time
 
-from . import Refused, apply, luns, network, settings, slots, status, tools, users
+from . import Refused, apply, install, luns, network, settings, slots, status, tools, users
 
 PAGE = 20
 CONFIRM_SECS = 60
@@ -155,6 +155,8 @@ def banner():
     problem = attempted(apply.problem, "what was applied cannot be read")
     if problem:
         found.append(f"  {problem}")
+    if attempted(install.on_a_stick, False):
+        found.append("  This system runs from a stick; the menu installs it on a disk.")
     return "\n" + "\n".join(found) + "\n\nPress Enter for the menu"
 
 
@@ -505,6 +507,20 @@ def menu_files(term):
         command(term, "config-import", "--", term.ask("File: ", needed=True))
 
 
+def menu_install(term):
+    every = list(install.found())
+    fit = [d for d in every if d["erasable"] or not d["why"]]
+    term.say()
+    for d in every:
+        if d not in fit:
+            term.say(f"  {install.described(d)}")
+    if not fit:
+        raise Refused("there is no disk to install on")
+    d = fit[term.choose("Install on", [install.described(d) for d in fit]) - 1]
+    if term.sure(f"This system is put on {d['name']}" + (", and all that is on it is lost." if d["erasable"] else ".")):
+        command(term, "install", *(["--erase"] if d["erasable"] else []), d["path"])
+
+
 def menu_power(term):
     choice = term.choose("Power", ["restart", "power off"])
     attached = attempted(lambda: sum(len(t["sessions"]) for t in targets()), 0)
@@ -527,6 +543,8 @@ MENU = (("status", show_status), ("network", menu_network), ("password and SSH k
         ("data disks and LUNs", menu_disks), ("targets and CHAP", menu_targets),
         ("update and rollback", menu_update), ("health of the disks", lambda term: command(term, "health")),
         ("support bundle, configuration file", menu_files), ("shell", shell), ("restart, power off", menu_power))
+# Of a system that runs from a stick.
+MENU_INSTALL = ("install on a disk", menu_install)
 
 
 def log_in(term):
@@ -545,13 +563,14 @@ def log_in(term):
 
 def session(term):
     """The main menu until somebody leaves it."""
+    menu = MENU + ((MENU_INSTALL,) if attempted(install.on_a_stick, False) else ())
     while True:
         try:
-            picked = term.choose("Lichgate", [name for name, _ in MENU], leave="leave")
+            picked = term.choose("Lichgate", [name for name, _ in menu], leave="leave")
         except (Back, KeyboardInterrupt):
             return
         try:
-            MENU[picked - 1][1](term)
+            menu[picked - 1][1](term)
         except Back:
             pass
         except KeyboardInterrupt:

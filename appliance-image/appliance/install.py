@@ -116,6 +116,12 @@ def refusal(sys_dir, own, least, mounts, luns):
     return "it carries data", True
 
 
+def on_a_stick():
+    """Does the system run from what one takes out again: a stick, or whatever else hangs on USB?"""
+    own = disks.boot_disk()
+    return disks.read(os.path.join(own, "removable")) == "1" or bool(re.search("/usb[0-9]", own))
+
+
 def disks_in(top):
     """Directories in /sys of the real disks: hardware stands behind them, and it is no CD drive."""
     for name in sorted(os.listdir(top)):

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # runner: timeout=300
 """install on files that look like disks: what is refused, what is written, and what is noticed afterwards."""
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -13,7 +15,7 @@ import _root
 from _root import command, get, path, put
 from tap import case, need, run
 
-from appliance import Refused, disks, install
+from appliance import Refused, console, disks, install
 
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 MIB = 1 << 20
@@ -75,6 +77,21 @@ def target(fill=b""):
 def parts_of(disk):
     said = json.loads(subprocess.run(["sfdisk", "-J", path(f"dev/{disk}")], check=True, capture_output=True).stdout)
     return said["partitiontable"]["id"], {p["name"]: p for p in said["partitiontable"]["partitions"]}
+
+
+def typed(text, menu):
+    """What a menu says to somebody who types that."""
+    here, there = os.pipe()
+    os.write(there, text.encode())
+    os.close(there)
+    stdin, sys.stdin = sys.stdin, os.fdopen(here)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            menu(console.Terminal())
+    finally:
+        sys.stdin.close()
+        sys.stdin = stdin
+    return said.getvalue()
 
 
 def refused(words, why, device="dev/vdb"):
@@ -241,6 +258,30 @@ def _():
     disks.write = real
     need(code == 1 and "lichgate-boot reads back differently" in err, out + err)
     need(get("dev/vdb")[:MIB] == bytes(MIB), "it looks finished")
+
+
+@case("the console offers it to a system on a stick: a disk is chosen, and what is on it is not lost without a yes")
+def _():
+    called = []
+    kept, console.command = console.command, lambda term, *words: called.append(words)
+    for removable, offered in ((b"0", False), (b"1", True)):
+        put("sys/devices/vda/removable", removable)
+        need(("install on a disk" in typed("0\n", console.session)) == offered, removable)
+        need(("runs from a stick" in console.banner()) == offered)
+    for fill, answers, words in ((b"", "yes", [("install", path("dev/vdb"))]), (b"x", "no", []),
+                                 (b"x", "yes", [("install", "--erase", path("dev/vdb"))])):
+        target(fill)
+        said = typed(f"1\n{answers}\n", console.menu_install)
+        need("vda  0.0 GB  Own  (the system runs from it)" in said and "\n  1  vdb" in said, said)
+        need(called == words and ("is lost" in said) == bool(fill), f"{called} {said}")
+        called.clear()
+    hardware("vdb", "Small", 20 * MIB, 253)
+    try:
+        typed("1\n", console.menu_install)
+        need(False, "there was something to choose")
+    except Refused as why:
+        need("no disk" in str(why))
+    console.command = kept
 
 
 _root.appliance(_root.key("key.pem"))
