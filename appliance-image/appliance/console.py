@@ -3,6 +3,7 @@
 lichgate-appliance console: the menu on the screen and the serial line. Lines of text of 80 columns and nothing else, so that
 it works on whatever is at the other end. Whoever sits there is the administrator until there is a password; then it is asked.
 """
+import fnmatch
 import os
 import select
 import signal
@@ -256,8 +257,17 @@ def with_entry(now, entry):
     return {**now, "interfaces": rest + [entry]}
 
 
-def ask_port(term, question="Port (name or MAC address): "):
-    answer = term.ask(question, needed=True)
+def known(port, now):
+    """A name or a MAC address that the machine has, or an entry; a file may name what comes later, who sits here does not."""
+    have = {settings.named(e) for e in now["interfaces"]}.union(*((p["name"], p["mac"]) for p in network.ports()))
+    port = port.lower() if settings.MAC.fullmatch(port) else port
+    if not any(fnmatch.fnmatchcase(name, port) for name in have):
+        raise Refused(f"there is no port {port}")
+    return port
+
+
+def ask_port(term, now):
+    answer = known(term.ask("Port (name or MAC address): ", needed=True), now)
     return {"mac": answer} if settings.MAC.fullmatch(answer) else {"name": answer}
 
 
@@ -273,7 +283,7 @@ def old_kind(now, entry):
 
 
 def ask_dhcp(term, now):
-    entry = ask_port(term)
+    entry = ask_port(term, now)
     return with_entry(now, {**entry, **old_kind(now, entry), **old_mtu(now, entry), "dhcp": True})
 
 
@@ -284,7 +294,7 @@ def ask_addresses(term):
 
 
 def ask_static(term, now):
-    entry = ask_port(term)
+    entry = ask_port(term, now)
     return with_entry(now, {**entry, **old_kind(now, entry), **old_mtu(now, entry), **ask_addresses(term)})
 
 
@@ -297,21 +307,21 @@ def ask_how(term):
 
 
 def ask_vlan(term, now):
-    below = term.ask("On which port or bond: ", needed=True)
+    below = known(term.ask("On which port or bond: ", needed=True), now)
     tag = number(term.ask("VLAN number (1 to 4094): ", needed=True))
     name = term.ask(f"Name (empty: vlan{tag}): ") or f"vlan{tag}"
     return with_entry(now, {"name": name, "vlan": tag, "on": below, **ask_how(term)})
 
 
 def ask_bond(term, now):
-    members = term.ask("Ports, with spaces between them: ", needed=True).split()
+    members = [known(port, now) for port in term.ask("Ports, with spaces between them: ", needed=True).split()]
     mode = settings.BOND_MODES[term.choose("Mode", settings.BOND_MODES) - 1]
     name = term.ask("Name (empty: bond0): ") or "bond0"
     return with_entry(now, {"name": name, "bond": {"members": members, "mode": mode}, **ask_how(term)})
 
 
 def ask_mtu(term, now):
-    entry = ask_port(term)
+    entry = ask_port(term, now)
     mtu = number(term.ask("MTU (1280 to 65520; 1500 is usual, 9000 for jumbo frames): ", needed=True))
     have = [e for e in now["interfaces"] if settings.named(e) == settings.named(entry)]
     return with_entry(now, {**(have[0] if have else entry), "mtu": mtu})
@@ -396,7 +406,7 @@ def targets():
 
 def disk_line(d):
     is_lun = f"LUN {d['lun'][1]} of {d['lun'][0]}" if d["lun"] else "free"
-    return f"{d['name']}  {size(d['size'])}  {d['model']} {d['serial']}  {is_lun}"
+    return "  ".join(filter(None, (d["name"], size(d["size"]), d["model"], d["serial"], is_lun)))
 
 
 def choose_target(term, also=()):
@@ -575,6 +585,9 @@ def session(term):
             pass
         except KeyboardInterrupt:
             term.say()
+        except settings.Wrong as why:
+            # The place in a file means nothing to whoever has just typed it.
+            term.say(f"Not done: {why.what}")
         except Refused as why:
             term.say(f"Not done: {why}")
         except (OSError, ValueError, KeyError, subprocess.SubprocessError) as why:

@@ -31,6 +31,7 @@ class Wrong(Refused):
 
     def __init__(self, place, what):
         super().__init__(f"{place}: {what}" if place else what)
+        self.what = what
 
 
 def no_twice(pairs):

@@ -138,7 +138,8 @@ def _():
         t = Terminal()
         t.menu()
         for answer, then in (("2", "Choice: "), ("3", "which"), ("eth0", "number"), ("9999", "Name"), ("", "DHCP"),
-                             ("y", "Not done: network.interfaces[0].vlan"), ("2", "Choice: "), ("3", "which"),
+                             ("y", "Not done: 9999 is not a number from 1 to 4094"), ("2", "Choice: "), ("3", "which"),
+                             ("eth9", "Not done: there is no port eth9"), ("2", "Choice: "), ("3", "which"),
                              ("eth0", "number"), ("5", "Name"), ("", "DHCP"), ("y", "Type yes"), ("yes", "Keep them?")):
 
             t.type(answer)
