@@ -11,7 +11,7 @@ packages()
 			libsqlite3-dev libsystemd-dev librdmacm-dev libibverbs-dev ;;
 	clang)	echo clang libclang-rt-dev ;;
 	fuzz)	echo clang libclang-rt-dev ;;
-	deb)	echo dpkg-dev debhelper fakeroot git systemd mmdebstrap ;;
+	deb)	echo build-essential dpkg-dev debhelper fakeroot git systemd mmdebstrap ;;
 	run)	echo libiscsi-bin qemu-utils qemu-block-extra python3 ;;
 	check)	echo check libiscsi-bin libiscsi-dev qemu-utils qemu-block-extra python3 git openssl \
 			shellcheck mandoc tgt python3-yaml fdisk e2fsprogs ;;
