@@ -365,8 +365,9 @@ def apply(config, iqn_base):
     plan = Plan(iqn_base)
     for wanted in config.get("targets", []):
         plan.target(wanted)
-    plan.carry_out()
-    reopen()
+    # First: no target is seen, not even for a moment, where the file does not want it.
     if "portals" in config:
         set_portals(config["portals"])
+    plan.carry_out()
+    reopen()
     return len(plan.steps)

@@ -258,6 +258,23 @@ def _():
     put("refuse", "nothing-of-this")
 
 
+@case("a target comes when the portals are those of the file, and not at all if they cannot be")
+def _():
+    gateway(portal={"portals": [{"host": "::", "port": 3260, "tpgt": 1, "transport": "tcp"}]})
+    wanted = form.check({"portals": ["192.0.2.5"], "targets": [{"name": "iqn.2026-11.org.example:p"}]})
+    luns.apply(wanted, "")
+    need([c.split()[2] for c in calls()] == ["portal", "portal", "target", "target"])
+    put("refuse", "portal=192.0.2.5:3260,transport=tcp,tpgt=1")
+    limit, luns.PORTAL_SECS = luns.PORTAL_SECS, -1
+    try:
+        luns.apply(wanted, "")
+        need(False, "not refused")
+    except Refused:
+        need("target" not in " ".join(calls()))
+    luns.PORTAL_SECS = limit
+    put("refuse", "nothing-of-this")
+
+
 @case("portals become those of the file, and the default one goes first")
 def _():
     gateway(portal={"portals": [{"host": "::", "port": 3260, "tpgt": 1, "transport": "tcp"}]})
