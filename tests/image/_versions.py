@@ -10,11 +10,11 @@ import tarfile
 import tempfile
 import time
 
-from _appliance import BOOT_SECS, IMAGE_DIR, output, tool, wait_for
+from _appliance import ARGUMENTS, BOOT_SECS, IMAGE_DIR, output, tool, wait_for
 
 KEY = os.environ.get("LGT_UPDATE_KEY", os.path.join(IMAGE_DIR, "cache/development.key"))
 # The second serial port is the test's in every version.
-SHELL = " systemd.debug_shell=ttyS1"
+SHELL = " " + ARGUMENTS
 POLL_SECS = 5
 
 
