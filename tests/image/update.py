@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # runner: serial timeout=7200
 """
-Updates in a machine: a version that was tampered with, and one that does not work.
+From one version to the next and back, in one machine: a version that was tampered with, one that does not work, one whose
+root was changed on the disk, and one that is kept, with an initiator on the host that goes on through it all.
 
 Each case begins and ends with version 1 in slot a, running and good.
 """
@@ -10,14 +11,16 @@ import os
 import sys
 import tempfile
 
-from _appliance import Appliance, output, tool
+from _appliance import BOOT_SECS, Appliance, tool
 from _versions import SHELL, status, until, version_of
+from _writer import Writer
 from tap import case, need, run
 
+IQN = "iqn.2026-11.org.example:update"
 WORK_SECS = 900
 # It comes up, and its management daemon finds no place for its store.
 BROKEN = " systemd.setenv=LGT_STATE_DIR=/proc/none"
-TAMPERED, BAD = (f"/dev/disk/by-id/virtio-disk{n}" for n in (1, 2))
+LUN, GOOD, TAMPERED, BAD = (f"/dev/disk/by-id/virtio-disk{n}" for n in (1, 2, 3, 4))
 
 
 def tampered(source, path):
@@ -48,11 +51,13 @@ def given_up(box):
 
 
 def ready(box):
-    """Version 1 serves, and the other slot is empty."""
+    """Version 1 serves a LUN."""
     if box.running():
         return
     box.start()
     box.wait_portal()
+    box.sh(f"lgtadm -m target -o new -t 1 -T {IQN} && lgtadm -m target -o bind -t 1 -I ALL &&"
+           f" lgtadm -m logicalunit -o new -t 1 -l 1 -b {LUN}")
     now = status(box)
     need(now["running"] == now["good"] == "a" and now["slots"]["b"] is None and not now["trial"], str(now))
 
@@ -78,10 +83,43 @@ def _(box):
     need("lichgate-mgmtd.service" in why, why)
 
 
+@case("a root that was changed on the disk does not boot, and the good version comes back by itself")
+def _(box):
+    ready(box)
+    box.sh(f"lichgate-appliance update - <{GOOD}", WORK_SECS)
+    # Where the file system begins.
+    box.flip("lichgate-b", 0)
+    box.sh("systemctl --no-block reboot")
+    box.next_shell()
+    box.console.expect(r"lichgate: \S+ (cannot be mounted|is not what slot b should have)", BOOT_SECS)
+    why = given_up(box)
+    need(why == "it did not come up", why)
+
+
+@case("there and back: an initiator sees two pauses and no error, and reads what it wrote")
+def _(box):
+    ready(box)
+    with Writer(box.url(IQN, 1)) as writer:
+        writer.goes_on("before the update")
+        tried(box, GOOD)
+        now = until(box, WORK_SECS, "version 2 is kept", lambda now: now["good"] == "b")
+        need(now["running"] == "b" and now["trial"] and now["version"] == "2" and now["update"]["state"] == "kept", str(now))
+        need("the reservation outlived a restart" in box.sh("journalctl -b -u lichgate-confirm -o cat"))
+        writer.goes_on("after the update")
+        print(f"the update's longest pause: {writer.longest:.0f} s", flush=True)
+        box.sh("lichgate-appliance rollback --reboot", WORK_SECS)
+        box.next_shell()
+        now = status(box)
+        need(now["running"] == now["good"] == "a" and not now["trial"] and now["version"] != "2", str(now))
+        writer.goes_on("after the rollback")
+        writer.end()
+        print(f"{writer.rounds} blocks written; the longest pause: {writer.longest:.0f} s", flush=True)
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="lgt-update.", dir=os.environ.get("LGT_IMAGE_TMP")) as top:
-        files = [tampered(output("update"), os.path.join(top, "tampered")),
-                 version_of("3", SHELL + BROKEN, os.path.join(top, "broken"))]
-        with Appliance(disks=[("virtio", f) for f in files], cpus=1) as here:
+        two = version_of("2", SHELL, os.path.join(top, "two"))
+        files = [two, tampered(two, os.path.join(top, "tampered")), version_of("3", SHELL + BROKEN, os.path.join(top, "broken"))]
+        with Appliance(disks=[("virtio", "64M"), *(("virtio", f) for f in files)], cpus=1) as here:
             failed = run(here)
     sys.exit(failed)
