@@ -139,15 +139,15 @@ class Serial:
 class Appliance:
     """
     disks: (bus, what) with bus "virtio", "nvme" or "usb" and a size ("64M") or the path of an image, raw or qcow2;
-    forwards: {name: port in the guest}; cable: (path, end) of a second network card, an Ethernet cable to another machine
-    (end 1 is started first; the machine at end 2 may end and come again); image: another raw image than make image's,
-    False: no system disk at all.
+    forwards: {name: port in the guest}, at the first address that DHCP gives, or at address; cable: (path, end) of a second
+    network card, an Ethernet cable to another machine (end 1 is started first; the machine at end 2 may end and come
+    again); image: another raw image than make image's, False: no system disk at all.
     """
 
     def __init__(self, disks=(), firmware="bios", forwards=None, image=None, size="4G", memory=1536, cpus=2, shell=True,
-                 cable=None, arguments=""):
+                 cable=None, arguments="", address=""):
         self.dir = tempfile.mkdtemp(prefix="lgt-appliance.", dir=os.environ.get("LGT_IMAGE_TMP"))
-        self.firmware, self.memory, self.cpus, self.cable = firmware, memory, cpus, cable
+        self.firmware, self.memory, self.cpus, self.cable, self.address = firmware, memory, cpus, cable, address
         self.shell_at_ready = shell
         self.ports = {name: (free_port(), port) for name, port in {"iscsi": 3260, **(forwards or {})}.items()}
         self.proc, self.qmp = None, None
@@ -233,7 +233,7 @@ class Appliance:
         for name in ("console", "shell"):
             argv += ["-chardev", f"socket,id={name},path={self.path(name)},server=on,wait=off",
                      "-serial", f"chardev:{name}"]
-        forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}" for host, guest in self.ports.values())
+        forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-{self.address}:{guest}" for host, guest in self.ports.values())
         argv += ["-netdev", "user,id=n1" + forwards, "-device", "virtio-net-pci,netdev=n1,mac=52:54:00:12:00:01"]
         if self.cable:
             argv += _guest.network(*self.cable)
