@@ -223,9 +223,8 @@ class Appliance:
     # The machine
 
     def argv(self):
-        how = accel()
-        argv = ["qemu-system-x86_64", "-accel", how, "-cpu", "host" if how == "kvm" else "max", "-smp", str(self.cpus),
-                "-m", str(self.memory), "-display", "none", "-monitor", "none", "-machine", "q35",
+        argv = ["qemu-system-x86_64", *_guest.cpu(accel()), "-smp", str(self.cpus), "-m", str(self.memory),
+                "-display", "none", "-monitor", "none", "-machine", "q35",
                 "-qmp", f"unix:{self.path('qmp')},server=on,wait=off", "-device", "qemu-xhci,id=usb"]
         if self.firmware == "uefi":
             argv += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
