@@ -18,9 +18,13 @@ def say(what):
 
 def run(args):
     slot, trial = slots.running(), slots.on_trial()
-    if slots.environment().get("good") == slot:
+    now = slots.environment()
+    if now.get("good") == slot:
         with update.locked(wait=True):
             record.settle()
+            # GRUB counts the starts of the good slot, and turns to the other one when none of three got here.
+            if now.get("starts"):
+                slots.set_environment(starts="")
         say(f"Slot {slot} is the good one.")
         return 0
     held = slots.manifest(slot)
@@ -37,7 +41,7 @@ def run(args):
                 slots.set_environment(**{"try": ""})
         raise Refused(f"{name} is not kept") from why
     with update.locked(wait=True):
-        slots.set_environment(good=slot, **{"try": ""})
+        slots.set_environment(good=slot, starts="", **{"try": ""})
         if trial:
             record.end(True, "")
     say(f"Self-test passed: {name} is the good one from now on.")

@@ -144,10 +144,12 @@ def _(lab, services):
     before = services.restarts
     code, out, err = command("confirm")
     need(code == 0 and "is the good one from now on" in out, out + err)
-    need(slots.environment() == {"good": "b", "try": ""} and services.restarts == before + 1)
+    need(slots.environment() == {"good": "b", "try": "", "starts": ""} and services.restarts == before + 1)
     need(record.last() == {"version": "2", "state": "kept", "why": ""}, str(record.last()))
+    slots.set_environment(starts="2")
     code, out, err = command("confirm")
     need(code == 0 and out == "Slot b is the good one.\n" and services.restarts == before + 1, out + err)
+    need(slots.environment()["starts"] == "", "GRUB counts a start that was a success")
     untouched(lab)
 
 
