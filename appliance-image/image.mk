@@ -4,6 +4,8 @@
 
 UPDATE_KEY  ?=
 IMAGE_CACHE ?= $(B)/image/cache
+# Signs where there is no UPDATE_KEY. `make clean` leaves it: the next build has the same bytes, and appliances take its updates.
+DEVELOPMENT_KEY := $(or $(wildcard $(IMAGE_CACHE)/development.key),$(HOME)/.local/share/lichgate/development.key)
 IMAGE_VERSION ?= $(VERSION)
 DEB	    ?=
 # The image is Debian 12 wherever it is built.
@@ -13,13 +15,13 @@ IMAGE_RELEASE := $(shell . /etc/os-release && [ "$$VERSION_CODENAME" = bookworm 
 image: $(if $(DEB),,image-deb)
 	@SOURCE_DATE_EPOCH=$$(dpkg-parsechangelog -S Timestamp) appliance-image/build --version $(IMAGE_VERSION) \
 		--deb "$(or $(DEB),$$(ls $(B)/deb$(addprefix /,$(IMAGE_RELEASE))/lichgate_$(VERSION)_*.deb))" --out $(B)/image --cache $(IMAGE_CACHE) \
-		$(if $(UPDATE_KEY),--key "$(UPDATE_KEY)")
+		$(if $(UPDATE_KEY),--key "$(UPDATE_KEY)",--key "$(DEVELOPMENT_KEY)" --new-key)
 image-deb:
 	+@$(MAKE) deb RELEASE=$(IMAGE_RELEASE)
 
 ## make check-image       boots the images of `make image` in QEMU: ONLY=REGEX: tests whose path matches
 check-image:
-	@LGT_IMAGE_DIR=$(abspath $(B)/image) LGT_UPDATE_KEY=$(abspath $(or $(UPDATE_KEY),$(IMAGE_CACHE)/development.key)) \
+	@LGT_IMAGE_DIR=$(abspath $(B)/image) LGT_UPDATE_KEY=$(abspath $(or $(UPDATE_KEY),$(DEVELOPMENT_KEY))) \
 		LGT_VM_DIR=$(abspath $(VM_DIR)) $(RUNNER) tests/image
 
 .PHONY: image image-deb check-image

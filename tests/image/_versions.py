@@ -13,6 +13,8 @@ import time
 from _appliance import ARGUMENTS, BOOT_SECS, IMAGE_DIR, output, tool, wait_for
 
 KEY = os.environ.get("LGT_UPDATE_KEY", os.path.join(IMAGE_DIR, "cache/development.key"))
+if not os.path.exists(KEY):
+    KEY = os.path.expanduser("~/.local/share/lichgate/development.key")
 # The second serial port is the test's in every version.
 SHELL = " " + ARGUMENTS
 POLL_SECS = 5
