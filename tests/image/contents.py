@@ -4,6 +4,7 @@
 """The image's root file system, unpacked and looked at: it needs no machine, and no root."""
 import _imp
 import os
+import re
 import sys
 import tarfile
 import tempfile
@@ -44,6 +45,12 @@ def _(root):
     keys = [n for n in os.listdir(os.path.join(root, "etc/ssh")) if n.startswith("ssh_host_")]
     need(not keys, keys)
     need(not read(root, "etc/shadow-") if os.path.exists(os.path.join(root, "etc/shadow-")) else True, "former passwords")
+
+
+@case("the root directory is root's")
+def _(root):
+    first = tool("unsquashfs", "-lln", root + ".img", "/etc/fstab").decode().splitlines()[0]
+    need(re.fullmatch(r"drwxr-xr-x 0/0 .*", first), first)
 
 
 @case("nobody has a password")
