@@ -138,16 +138,17 @@ class Serial:
 
 class Appliance:
     """
-    disks: (bus, what) with bus "virtio", "nvme" or "usb" and a size ("64M") or the path of an image, raw or qcow2;
+    disks: (bus, what) with bus "virtio", "nvme", "usb" or "stick" and a size ("64M") or the path of an image, raw or qcow2;
     forwards: {name: port in the guest}, at the first address that DHCP gives, or at address; cable: (path, end) of a second
     network card, an Ethernet cable to another machine (end 1 is started first; the machine at end 2 may end and come
-    again); image: another raw image than make image's, False: no system disk at all.
+    again); image: another raw image than make image's, False: no system disk at all; bus: what the system disk is on.
     """
 
     def __init__(self, disks=(), firmware="bios", forwards=None, image=None, size="4G", memory=1536, cpus=2, shell=True,
-                 cable=None, arguments="", address=""):
+                 cable=None, arguments="", address="", bus="virtio"):
         self.dir = tempfile.mkdtemp(prefix="lgt-appliance.", dir=os.environ.get("LGT_IMAGE_TMP"))
         self.firmware, self.memory, self.cpus, self.cable, self.address = firmware, memory, cpus, cable, address
+        self.bus = bus
         self.shell_at_ready = shell
         self.ports = {name: (free_port(), port) for name, port in {"iscsi": 3260, **(forwards or {})}.items()}
         self.proc, self.qmp = None, None
@@ -236,10 +237,11 @@ class Appliance:
         argv += ["-netdev", "user,id=n1" + forwards, "-device", "virtio-net-pci,netdev=n1,mac=52:54:00:12:00:01"]
         if self.cable:
             argv += _guest.network(*self.cable)
-        system = [("virtio", self.system)] if self.system else []
+        system = [(self.bus, self.system)] if self.system else []
         for n, (bus, path) in enumerate(system + self.disks):
             device = {"virtio": f"virtio-blk-pci,drive=d{n},serial=disk{n}", "nvme": f"nvme,drive=d{n},serial=disk{n}",
-                      "usb": f"usb-storage,bus=usb.0,drive=d{n},serial=disk{n}"}[bus]
+                      "usb": f"usb-storage,bus=usb.0,drive=d{n},serial=disk{n}",
+                      "stick": f"usb-storage,bus=usb.0,drive=d{n},serial=disk{n},removable=on"}[bus]
             argv += ["-drive", self.drive(n, path), "-device", f"{device},bootindex={n}"]
         return argv
 
