@@ -5,7 +5,7 @@
 import re
 import sys
 
-from _appliance import Appliance
+from _appliance import BOOT_SECS, Appliance, wait_for
 from _wire import THEIRS, Wire
 from tap import case, need, run
 
@@ -103,6 +103,21 @@ def _(box, wire):
     need(code == 1, f"the secret is in {said}")
     print(box.sh("grep -rl '^(exit\\|^([a-z-]*: ' /run/bundle || :"), flush=True)
     box.sh(f"lgtadm --lld iscsi --mode account --op delete --user someone; rm -r /run/bundle {path}")
+
+
+@case("GRUB shows its menu, and gives neither an editor nor a command line")
+def _(_box, _wire):
+    for key in "ec":
+        with Appliance(cpus=1, shell=False) as other:
+            other.start()
+
+            def menu():
+                other.console.send("\x1b")
+                return "Lichgate, slot b" in other.console.said()
+            wait_for(menu, BOOT_SECS, "GRUB's menu")
+            other.console.expect("Lichgate, slot b")
+            other.console.send(key)
+            other.console.expect("Enter username:")
 
 
 def main():
