@@ -3,6 +3,7 @@
 """Runs in the guest of deb.py, as root, under systemd: the package from its installation to its purge."""
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -197,18 +198,45 @@ def _():
     lgtadm("--mode portal --op delete --param portal=127.0.0.1:860")
 
 
+def written(path):
+    """Some blocks of the disk, once it is there."""
+    wait_for(lambda: os.path.exists(path), f"{path} appears")
+    writer = Writer(path)
+    try:
+        wait_for(lambda: writer.error or writer.count > 20, "blocks are written")
+    finally:
+        writer.end()
+
+
 @case(f"{RELEASE}: an initiator logs in, writes and reads back")
 def _():
     sh("systemctl", "start", "iscsid")
     sh("iscsiadm", "-m", "discovery", "-t", "sendtargets", "-p", "127.0.0.1")
     sh("iscsiadm", "-m", "node", "-T", IQN, "-p", "127.0.0.1", "--login")
     for lun in (1, 2):
-        wait_for(lambda lun=lun: os.path.exists(disk(lun)), f"LUN {lun} appears")
-        writer = Writer(disk(lun))
-        try:
-            wait_for(lambda writer=writer: writer.error or writer.count > 20, "blocks are written")
-        finally:
-            writer.end()
+        written(disk(lun))
+
+
+@case(f"{RELEASE}: iSER on a soft RoCE device that came after the gateway")
+def _():
+    for module in ("veth", "rdma_rxe", "rdma_ucm", "ib_iser"):
+        sh("modprobe", module)
+    sh("ip", "link", "add", "d0", "type", "veth", "peer", "name", "d1")
+    sh("ip", "addr", "add", "10.0.0.1/24", "dev", "d0")
+    for net in ("d0", "d1"):
+        sh("ip", "link", "set", net, "up")
+    sh("rdma", "link", "add", "rxe0", "type", "rxe", "netdev", "d0")
+    wait_for(lambda: "state ACTIVE" in sh("rdma", "link") and os.path.exists("/dev/infiniband/rdma_cm"), "RDMA is there")
+    iser = "portal=10.0.0.1:3260,transport=iser"
+    lgtadm(f"--mode portal --op new --param {iser}")
+    sh("iscsiadm", "-m", "discovery", "-t", "sendtargets", "-p", "10.0.0.1", "-I", "iser")
+    node = ("iscsiadm", "-m", "node", "-T", IQN, "-p", "10.0.0.1", "-I", "iser")
+    sh(*node, "--login")
+    written(disk(1, "10.0.0.1:3260"))
+    need("iser: [" in sh("iscsiadm", "-m", "session"), "the session is not over iSER")
+    sh(*node, "--logout")
+    sh(*node, "--op", "delete")
+    lgtadm(f"--mode portal --op delete --param {iser}")
 
 
 def through(what):
@@ -248,8 +276,10 @@ def _():
     with open(where, "w", encoding="ascii") as f:
         f.write("[Service]\nWatchdogSec=20\n")
     restart(unit)
-    pid = int(show(unit, "MainPID"))
-    os.kill(pid, 19)
+    pid, told = int(show(unit, "MainPID")), show(unit, "WatchdogTimestampMonotonic")
+    wait_for(lambda: show(unit, "WatchdogTimestampMonotonic") != told, "it says that all is well")
+    need(int(show(unit, "MainPID")) == pid, "restarted without a reason")
+    os.kill(pid, signal.SIGSTOP)
     wait_for(lambda: show(unit, "NRestarts") == "1" and show(unit, "ActiveState") == "active", "the watchdog bites")
     need(IQN in lgtadm("--mode target --op show"), "the configuration is gone")
     os.remove(where)

@@ -78,7 +78,7 @@ def blank(work, name, size):
 def boot(release, work):
     """True if the guest's script ended well."""
     result, console = os.path.join(work, "result"), os.path.join(work, "console")
-    argv = _guest.machine("1024") + [
+    argv = _guest.machine("1024", cpus=1) + [
         "-drive", f"file={_guest.root_of_image()},format=raw,if=virtio,snapshot=on",
         "-drive", f"file={payload(work, release)},format=raw,if=virtio,readonly=on",
         "-drive", f"file={blank(work, 'block', 64 << 20)},format=raw,if=virtio",
