@@ -610,6 +610,9 @@ def wait_for_somebody(term):
 
 
 def hang_up(_number, _frame):
+    # The line says so once more when its last end closes: that may come while Python is on its way out.
+    for number_ in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number_, signal.SIG_IGN)
     raise Gone
 
 
