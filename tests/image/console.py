@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # runner: serial timeout=5400
-"""The console's menu on the serial line, from a new appliance to LUNs behind a password; what it set is looked at from outside."""
+"""The console's menu on the serial line, from a new appliance to LUNs behind a password, and what it set as seen from outside."""
 import json
 import os
 import re
@@ -105,10 +105,11 @@ def _(box, _key):
     refused(box, "no data disk is free", ("5", CHOICE), "1")
     refused(box, "at least 12 characters", ("6", CHOICE), ("2", CHOICE), ("1", "User: "), (USER, "Password[^\n]*: "), "short")
     refused(box, "not an iSCSI name", ("6", CHOICE), ("1", NAME), "with a blank")
-    refused(box, "10.0.2.300/24", ("2", CHOICE), ("2", "Port[^\n]*: "), (box.port, "Address[^\n]*: "), ("10.0.2.300/24", "Gateway[^\n]*: "),
-            "")
+    refused(box, "10.0.2.300/24", ("2", CHOICE), ("2", "Port[^\n]*: "), (box.port, "Address[^\n]*: "),
+            ("10.0.2.300/24", "Gateway[^\n]*: "), "")
     refused(box, "there is no port eth9", ("2", CHOICE), ("1", "Port[^\n]*: "), "eth9")
-    refused(box, "4095 is not a number", ("2", CHOICE), ("3", "On which[^\n]*: "), (box.port, "number[^\n]*: "), ("4095", NAME), ("", "DHCP[^\n]*: "), "y")
+    refused(box, "4095 is not a number", ("2", CHOICE), ("3", "On which[^\n]*: "), (box.port, "number[^\n]*: "),
+            ("4095", NAME), ("", "DHCP[^\n]*: "), "y")
     refused(box, "10 is not a number", ("2", CHOICE), ("5", "Port[^\n]*: "), (box.port, "MTU[^\n]*: "), "10")
     refused(box, "two different", ("3", CHOICE), ("1", "New password[^\n]*: "), (PASSWORD, "Again: "), PASSWORD + "s")
     refused(box, "not a public SSH key", ("3", CHOICE), ("2", "Public key[^\n]*: "), "ssh-ed25519 nonsense")
@@ -132,21 +133,20 @@ def _(box, _key):
 @case("a bond with an address, an MTU and a VLAN stay once they are confirmed, and go when their entries do")
 def _(box, _key):
     kept = r"kept[\s\S]*?Choice: "
-    drive(box, ("2", CHOICE), ("4", "Ports[^\n]*: "), (box.port, r"active-backup[\s\S]*?Choice: "), ("2", NAME), ("", "DHCP[^\n]*: "),
-          ("n", "Address[^\n]*: "), (ADDRESS, "Gateway[^\n]*: "), (GATEWAY, SURE), ("yes", KEEP), ("yes", kept))
+    drive(box, ("2", CHOICE), ("4", "Ports[^\n]*: "), (box.port, r"active-backup[\s\S]*?Choice: "), ("2", NAME),
+          ("", "DHCP[^\n]*: "), ("n", "Address[^\n]*: "), (ADDRESS, "Gateway[^\n]*: "), (GATEWAY, SURE), ("yes", KEEP), ("yes", kept))
     wait_for(lambda: addresses(box, "bond0") == [ADDRESS] and not addresses(box, box.port), SECS, "the bond has the address")
     need(links(box)[box.port].get("master") == "bond0", "the port is not in the bond")
     both_attached(box)
     drive(box, ("5", "Port[^\n]*: "), ("bond0", "MTU[^\n]*: "), ("1400", SURE), ("yes", KEEP), ("yes", kept))
     wait_for(lambda: links(box)["bond0"]["mtu"] == 1400, SECS, "the bond has its MTU")
-    drive(box, ("3", "On which[^\n]*: "), ("bond0", "number[^\n]*: "), ("42", NAME), ("", "DHCP[^\n]*: "), ("n", "Address[^\n]*: "),
-          ("192.0.2.5/24", "Gateway[^\n]*: "), ("", SURE), ("yes", KEEP), ("yes", kept))
+    drive(box, ("3", "On which[^\n]*: "), ("bond0", "number[^\n]*: "), ("42", NAME), ("", "DHCP[^\n]*: "),
+          ("n", "Address[^\n]*: "), ("192.0.2.5/24", "Gateway[^\n]*: "), ("", SURE), ("yes", KEEP), ("yes", kept))
     wait_for(lambda: addresses(box, "vlan42") == ["192.0.2.5/24"], SECS, "the VLAN has its address")
     need("vlan protocol 802.1Q id 42" in box.sh("ip -d link show vlan42"), "it is another VLAN")
     both_attached(box)
-    for entry in ("vlan42", "bond0"):
-        drive(box, ("7", rf"1  {entry}: [\s\S]*?Choice: " if entry == "bond0" else r"2  vlan42: [\s\S]*?Choice: "),
-              ("1" if entry == "bond0" else "2", SURE), ("yes", KEEP), ("yes", kept))
+    for number, entry in (("2", "vlan42"), ("1", "bond0")):
+        drive(box, ("7", rf"{number}  {entry}: [\s\S]*?Choice: "), (number, SURE), ("yes", KEEP), ("yes", kept))
         need(entry not in links(box), f"{entry} is still there")
     wait_for(lambda: addresses(box, box.port) == [ADDRESS], SECS, "DHCP is back")
     drive(box, ("0", MAIN))

@@ -50,8 +50,8 @@ def _(box, disks):
 
 @case("the menu installs on the blank disk, and what was written is read back")
 def _(box, disks):
-    for typed, answer in (("", r"12  install on a disk\n[\s\S]*?Choice: "),
-                          ("12", rf"sda [^\n]*runs from it[\s\S]*vda [^\n]*LUN 1 of {IQN}[\s\S]*1  nvme0n1[^\n]*\n  0  back\nChoice: "),
+    listed = rf"sda [^\n]*runs from it[\s\S]*vda [^\n]*LUN 1 of {IQN}[\s\S]*1  nvme0n1[^\n]*\n  0  back\nChoice: "
+    for typed, answer in (("", r"12  install on a disk\n[\s\S]*?Choice: "), ("12", listed),
                           ("1", r"put on nvme0n1[.] Type yes to go on: ")):
         box.console.send(typed + "\r")
         box.console.expect(answer, ANSWER_SECS)
