@@ -70,6 +70,22 @@ def _(box, disks):
          "the state does not reach the disk's end")
 
 
+@case("with lichgate.install= it installs without questions, and the option stays on the stick")
+def _(_box, disks):
+    with Appliance(disks=[("nvme", disks["other"])], bus="stick", arguments="lichgate.install=nvme0n1", cpus=1) as stick:
+        stick.esp_write("appliance.json", json.dumps({"hostname": "installed", "targets": [{"data_disks": "all"}]}))
+        stick.start()
+        stick.console.expect(r"Installed and verified[^\n]*\n", BOOT_SECS + INSTALL_SECS)
+        said = stick.console.said()
+        need(said.count("Read back: ") == 4, said)
+        stick.cut()
+        need("lichgate.install" in stick.esp_read("a/boot.cfg").decode(), "the stick's own option is gone")
+        config = stick.esp_read("appliance.json")
+        stick.system = disks["other"]
+        need("lichgate.install" not in stick.esp_read("a/boot.cfg").decode(), "the new system would install itself")
+        need(stick.esp_read("appliance.json") == config, "the file of settings was not copied")
+
+
 def serves(new, ident):
     """A system of its own, with room, that exports a disk."""
     new.start()
@@ -102,8 +118,8 @@ def _(box, disks):
 
 
 with tempfile.TemporaryDirectory(prefix="lgt-install.", dir=os.environ.get("LGT_IMAGE_TMP")) as top:
-    made = {name: os.path.join(top, name) for name in ("blank", "used", "small")}
-    for name, size in (("blank", 5 << 30), ("used", 64 << 20), ("small", 256 << 20)):
+    made = {name: os.path.join(top, name) for name in ("blank", "other", "used", "small")}
+    for name, size in (("blank", 5 << 30), ("other", 5 << 30), ("used", 64 << 20), ("small", 256 << 20)):
         with open(made[name], "wb") as f:
             f.truncate(size)
     tool(shutil.which("mke2fs", path="/usr/sbin:/sbin"), "-q", "-t", "ext4", made["used"])
