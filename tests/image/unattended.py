@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # runner: serial timeout=5400
-"""appliance.json and nobody to ask: a CHAP target with a LUN per disk, and the machine made the most of."""
+"""appliance.json, or a NoCloud seed, and nobody to ask: CHAP targets with a LUN per disk, and the machine made the most of."""
 import json
 import os
 import re
@@ -134,6 +134,12 @@ def check_tuned(box):
     need(box.sh("systemctl show -P TimeoutStartUSec lichgate-tune.service").strip() != "infinity", "the gateway may wait for ever")
 
 
+def check_soft_roce(box):
+    """Every port carries RDMA, and the firewall lets it."""
+    need(re.search(r"^link rxe_en\S+ state ACTIVE", box.sh("rdma link"), re.M), box.sh("rdma link"))
+    need("4791" in box.sh("nft list set inet lichgate open_udp"), "the firewall is in its way")
+
+
 def check_split(box):
     """The first core is the network's, the second the gateway's."""
     need("--cores 1 " in arguments(box), arguments(box))
@@ -194,6 +200,45 @@ def _():
         need("failed" in box.sh("systemctl is-failed lichgate-tune.service"), "nine cores of two are no mistake")
         serves(box)
         need(arguments(box).split() == ["/usr/sbin/lichgated", "-f"], arguments(box))
+
+
+def seed_disk(path, user_data):
+    """A disk as clouds attach it."""
+    with open(path, "wb") as f:
+        f.truncate(4 << 20)
+    tool("mkfs.vfat", "-n", "CIDATA", path)
+    tool("mcopy", "-i", path, "-", "::user-data", input=user_data.encode())
+    tool("mcopy", "-i", path, "-", "::meta-data", input=b"instance-id: i-1\nlocal-hostname: from-a-seed\n")
+
+
+@case("a seed counts at the first boot alone; then a file with a mistake changes nothing and is told; no key, no port 22")
+def _():
+    with tempfile.TemporaryDirectory(prefix="lgt-seed.") as folder:
+        seed = os.path.join(folder, "seed.raw")
+        seed_disk(seed, f"#cloud-config\nhostname: san2\nlichgate: {wanted(options={'soft_roce': True})}\n")
+        with Appliance(disks=[*DISKS, ("virtio", seed)], forwards={"ssh": 22}, cpus=1) as box:
+            box.start()
+            serves(box)
+            need(box.sh("uname -n").strip() == "san2", "the host name")
+            need("dynamic" in box.sh("ip address show scope global"), "no DHCP")
+            need(not banner(box), "port 22 answers and nobody has a key")
+            need("22" not in box.sh("nft list set inet lichgate open_tcp"), "the firewall lets SSH in")
+            need(applied(box) == ["the seed: system", "the seed: targets"], str(applied(box)))
+            check_soft_roce(box)
+            before = exported(box)
+            print("set up by the seed", flush=True)
+            box.off()
+
+            seed_disk(seed, "#cloud-config\nhostname: by-an-initiator\n")
+            box.esp_write("appliance.json", wanted(hostnam="san3"))
+            box.start()
+            said = box.console.expect(r'there is no key "hostnam"[\s\S]*?Press Enter', BOOT_SECS).group(0)
+            need(SECRET not in said, "the console tells the password")
+            serves(box)
+            need(box.sh("uname -n").strip() == "san2", "the name has changed")
+            need(exported(box) == before, "the configuration has changed")
+            check_soft_roce(box)
+            need(not banner(box), "port 22 answers and nobody has a key")
 
 
 if __name__ == "__main__":
