@@ -148,8 +148,12 @@ def check_split(box):
     need("1" in bound and "0" not in bound, f"threads of the gateway are bound to {bound}")
     card = re.search(rf"^\d+: ([^:@]+).*{MAC}", box.sh("ip -oneline link"), re.M).group(1)
     irqs = box.sh(f"ls $(readlink -f /sys/class/net/{card}/device/..)/msi_irqs").split()
-    places = [box.sh(f"cat /proc/irq/{n}/smp_affinity_list").strip() for n in irqs]
-    need(irqs and set(places) == {"0"}, f"the card's interrupts {irqs} are on {places}")
+    need(irqs, "the card has no interrupts")
+
+    def places():
+        return set(box.sh("cd /proc/irq && cat " + " ".join(f"{n}/smp_affinity_list" for n in irqs)).split())
+    # udev has that done when the card gets its name.
+    wait_for(lambda: places() == {"0"}, APPLY_SECS, f"the card's interrupts {irqs} are on core 0")
     need(int(box.sh("cat /proc/irq/default_smp_affinity"), 16) == 1, "interrupts to come go elsewhere")
 
 
