@@ -16,7 +16,8 @@ NET, ADDRESS, FAR_ADDRESS, FAR_MAC = "eth0", "10.0.0.1", "10.0.0.2", "52:54:00:0
 TEST_NET, TEST_ADDRESS, AGENT = "eth1", "10.0.2.15/24", 8000
 BLOCK = 4096
 FIO_SECS = 3600
-# Longer than an emulated machine takes to boot. ib_iser of Linux 6.1 does not survive a command that is aborted meanwhile.
+# Longer than an emulated machine takes to boot. Six times a disk's timeout after a command began Linux gives it up when its
+# answer, a unit attention, asks for another try; and ib_iser of Linux 6.1 does not survive one that is aborted meanwhile.
 PATIENCE = 14400
 
 
@@ -77,9 +78,8 @@ class Agent:
             "node.session.auth.authmethod": "CHAP", "node.session.auth.username": user,
             "node.session.auth.password": password, "node.session.timeo.replacement_timeout": PATIENCE}, iface)
         disk = ini.login(iqn, FAR_ADDRESS, iface)
-        if iface == "iser":
-            with open(f"/sys/block/{os.path.basename(disk)}/device/timeout", "w", encoding="ascii") as f:
-                f.write(str(PATIENCE))
+        with open(f"/sys/block/{os.path.basename(disk)}/device/timeout", "w", encoding="ascii") as f:
+            f.write(str(PATIENCE))
         return disk
 
     def detach(self, iqn, iface):
