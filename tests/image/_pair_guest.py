@@ -3,6 +3,7 @@
 import mmap
 import os
 import socketserver
+import subprocess
 import threading
 import xmlrpc.server
 
@@ -57,11 +58,33 @@ class Numbers:
             return [i for i in range(n) if os.preadv(self.fd, [page], i * BLOCK) != BLOCK or page[:] != self.block(i)]
 
 
+class Fio:
+    """Verified writes, round after round."""
+
+    def __init__(self, disk):
+        self.rounds, self.error, self.ended = 0, "", False
+        self.disk = disk
+        self.thread = threading.Thread(target=self.work)
+        self.thread.start()
+
+    def work(self):
+        while not self.ended and not self.error:
+            p = subprocess.run([*_iser.FIO, "--name=v", "--rw=randwrite", f"--filename={self.disk}", "--size=2m", "--bs=4k",
+                                "--iodepth=8", "--rate_iops=100"], env=ini.ENV, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            self.error = p.stdout if p.returncode else ""
+            self.rounds += not p.returncode
+
+    def end(self):
+        self.ended = True
+        self.thread.join()
+
+
 class Agent:
     """What the test may call."""
 
     def __init__(self):
-        self.numbers, self.discovered = {}, set()
+        self.numbers, self.fios, self.discovered = {}, {}, set()
         self.over = threading.Event()
 
     def sh(self, *argv):
@@ -100,6 +123,15 @@ class Agent:
 
     def numbers_end(self, disk):
         self.numbers[disk].end()
+
+    def fio_start(self, disk):
+        self.fios[disk] = Fio(disk)
+
+    def fio_rounds(self, disk):
+        return self.fios[disk].rounds, self.fios[disk].error
+
+    def fio_end(self, disk):
+        self.fios[disk].end()
 
     def end(self):
         self.over.set()

@@ -3,7 +3,7 @@
 # runner: serial timeout=10800
 """
 An appliance and an initiator, a cable between two machines: open-iscsi over TCP and over iSER lives through a power cut
-of the appliance. _pair_guest.py runs in the second guest.
+and an update of the appliance. _pair_guest.py runs in the second guest.
 """
 import json
 import os
@@ -15,6 +15,7 @@ import xmlrpc.client
 
 from _appliance import BOOT_SECS, TOP, _guest, free_port, tool, wait_for
 from _power import Forgetful
+from _versions import SHELL, status, until, version_of
 from tap import case, need, run
 
 USER, PASSWORD = "host1", "a-secret-of-the-pair"
@@ -29,6 +30,7 @@ SETUP = {
     "targets": [{"name": iqn, "chap": CHAP, "data_disks": [f"disk{n}"]} for n, iqn in enumerate(TARGETS.values(), 1)],
 }
 PORTALS = [("iser", ADDRESS, None), ("tcp", "0.0.0.0", None)]
+UPDATE = "/dev/disk/by-id/virtio-disk3"
 AGENT = 8000
 WORK_SECS = 1800
 
@@ -174,11 +176,40 @@ def _(box, far):
         need(admitted(box, iqn, PASSWORD) and not admitted(box, iqn, PASSWORD + "x"), f"{iqn} has lost its account")
 
 
+@case("an update to version 2 under verified writes: the initiator sees a pause and no error")
+def _(box, far):
+    disks = attached(far)
+
+    def more(rounds, when):
+        enough = {d: far.fio_rounds(d)[0] + rounds for d in disks}
+        wait_for(lambda: all(far.fio_rounds(d)[0] >= n or far.fio_rounds(d)[1] for d, n in enough.items()), WORK_SECS,
+                 f"fio goes on {when}")
+        need(not any(far.fio_rounds(d)[1] for d in disks), f"{when}: {[far.fio_rounds(d) for d in disks]}")
+
+    for disk in disks:
+        far.fio_start(disk)
+    more(1, "before the update")
+    returned = returns(far)
+    need(status(box)["running"] == "a", "another version runs than the first")
+    box.sh(f"lichgate-appliance update - <{UPDATE}", WORK_SECS)
+    box.sh("systemctl --no-block reboot")
+    box.next_shell()
+    until(box, WORK_SECS, "version 2 is tried and kept", lambda now: now["running"] == now["good"] == "b")
+    # The first of them may have begun before all that.
+    more(2, "after the update")
+    for disk in disks:
+        far.fio_end(disk)
+    more(0, "at the end")
+    need(returns(far) >= returned + len(disks), "the initiator has noticed nothing")
+    no_error(far)
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="lgt-pair.", dir=os.environ.get("LGT_IMAGE_TMP")) as work:
         cable = os.path.join(work, "cable")
         far = Initiator(work, cable)
-        with Forgetful(disks=[("virtio", "64M"), ("virtio", "64M")], cpus=1, cable=(cable, 2)) as box:
+        two = version_of("2", SHELL, os.path.join(work, "two.update"))
+        with Forgetful(disks=[("virtio", "64M"), ("virtio", "64M"), ("virtio", two)], cpus=1, cable=(cable, 2)) as box:
             box.esp_write("appliance.json", json.dumps(SETUP))
             far.start()
             try:
