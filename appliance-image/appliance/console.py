@@ -622,6 +622,8 @@ def run(_args):
         signal.signal(number_, signal.SIG_IGN)
     for number_ in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number_, hang_up)
+    # Whoever started this may have ignored it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.isatty(term.fd):
         try:
             termios.tcgetattr(term.fd)

@@ -27,6 +27,8 @@ class Terminal:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.chdir(os.path.join(TOP, "appliance-image"))
+            # As a shell has it for what it starts in the background.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             os.execv(sys.executable, [sys.executable, "-Bm", "appliance", "console"])
         self.seen = ""
 
