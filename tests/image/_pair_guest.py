@@ -95,7 +95,8 @@ class Agent:
         if ini.disk_of(iqn, iface):
             return ini.disk_of(iqn, iface)
         if iface not in self.discovered:
-            ini.discover(FAR_ADDRESS, iface)
+            # Or what was found by the other way would be forgotten.
+            ini.discover(FAR_ADDRESS, iface, "-o", "new")
             self.discovered.add(iface)
         ini.settings(iqn, FAR_ADDRESS, {
             "node.session.auth.authmethod": "CHAP", "node.session.auth.username": user,

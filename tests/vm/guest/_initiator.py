@@ -41,9 +41,9 @@ def udev():
     sh("udevadm", "trigger")
 
 
-def discover(portal, iface=None):
+def discover(portal, iface=None, *more):
     """iface: open-iscsi's name of the way to go: "default" is TCP, "iser" is iSER."""
-    return sh("iscsiadm", "-m", "discovery", "-t", "sendtargets", "-p", portal, *(["-I", iface] if iface else []))
+    return sh("iscsiadm", "-m", "discovery", "-t", "sendtargets", "-p", portal, *(["-I", iface] if iface else []), *more)
 
 
 def node(iqn, portal, *args, iface=None, **kw):
