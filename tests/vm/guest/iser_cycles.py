@@ -11,6 +11,8 @@ from tap import case, need, run
 
 MIB = 1 << 20
 LINUX, LIBISCSI, RAW = 50, 50, 900
+# Of 300 cycles: 0.9 KiB each.
+LEAK_KIB = 256
 
 
 def raw(lab, count):
@@ -74,8 +76,11 @@ def _(lab):
 
 @case(f"{RAW} sessions with data, some of them left without a logout, leave nothing behind")
 def _(lab):
-    grown = cycles(lab, raw, RAW, 100)
-    need(grown < 4096, f"the gateway has grown by {grown} KiB")
+    # More connections at once than ever before make the gateway grow, once: how many there are hangs on how soon it
+    # sees that one was left. What each cycle loses, every round of them loses.
+    grown = [cycles(lab, raw, RAW // 3) for _round in range(3)]
+    print(f"grown by {grown} KiB", flush=True)
+    need(min(grown) < LEAK_KIB, f"the gateway has grown by {grown} KiB")
 
 
 @case("without sessions no queue pair, and none of the buffers, is taken")
