@@ -65,6 +65,15 @@ def partitions(disk):
     return {p["name"]: (p["start"] * 512, p["size"] * 512) for p in table["partitions"]}
 
 
+def flip(path, at):
+    """Turns around the bits of one byte of a file."""
+    with open(path, "r+b") as f:
+        f.seek(at)
+        was = f.read(1)
+        f.seek(-1, os.SEEK_CUR)
+        f.write(bytes([was[0] ^ 0xFF]))
+
+
 def accel():
     """As tests/vm finds it out, with the appliance's kernel; kept beside the image."""
     kept = os.path.join(IMAGE_DIR, "accel")
@@ -215,11 +224,7 @@ class Appliance:
 
     def flip(self, name, at):
         """Turns around the bits of one byte of a partition."""
-        with open(self.system, "r+b") as f:
-            f.seek(partitions(self.system)[name][0] + at)
-            was = f.read(1)
-            f.seek(-1, os.SEEK_CUR)
-            f.write(bytes([was[0] ^ 0xFF]))
+        flip(self.system, partitions(self.system)[name][0] + at)
 
     # The machine
 
@@ -321,6 +326,11 @@ class Appliance:
         """The machine restarts by itself: what sh() talks to is the shell of the next boot."""
         self.greeted = False
         self.shell.at = len(self.shell.said())
+
+    def export(self, iqn, device):
+        """A target for everybody, with that disk as LUN 1."""
+        self.sh(f"lgtadm -m target -o new -t 1 -T {iqn} && lgtadm -m target -o bind -t 1 -I ALL &&"
+                f" lgtadm -m logicalunit -o new -t 1 -l 1 -b {device}")
 
     def portal(self):
         return f"127.0.0.1:{self.ports['iscsi'][0]}"

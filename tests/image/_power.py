@@ -45,13 +45,19 @@ def forget(path):
         written = list(entries(log))
         last = max((i for i, (_, _, flags, _) in enumerate(written) if flags & FLUSH), default=-1)
         kept = [e for i, e in enumerate(written) if i < last or e[2] & FUA]
-        for sector, length, flags, at in kept:
-            log.seek(at)
-            disk.seek(sector * SECTOR)
-            disk.write(bytes(length) if flags & DISCARD else log.read(length))
+        for entry in kept:
+            replay(log, disk, entry, entry[1])
     os.replace(path + ".flushed", path)
     print(f"{os.path.basename(path)}: {len(written) - last - 1} writes after the last of "
           f"{sum(bool(e[2] & FLUSH) for e in written)} flushes are lost", flush=True)
+
+
+def replay(log, disk, entry, length):
+    """Does the first length bytes of an entry to the disk."""
+    sector, _, flags, at = entry
+    log.seek(at)
+    disk.seek(sector * SECTOR)
+    disk.write(bytes(length) if flags & DISCARD else log.read(length))
 
 
 def entries(log):

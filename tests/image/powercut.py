@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 
 from _appliance import Appliance, output, partitions, tool
-from _power import DISCARD, FLUSH, FUA, SECTOR, Forgetful, entries
+from _power import FLUSH, FUA, SECTOR, Forgetful, entries, replay
 from _versions import SHELL, status, until, version_of
 from _writer import Writer
 from tap import case, need, run
@@ -72,13 +72,11 @@ class History:
                     self.put(log, disk, entry)
 
     def put(self, log, disk, entry, share=1):
-        sector, length, flags, at = entry
+        sector, length, _, _ = entry
         start, length = sector * SECTOR, int(length // SECTOR * share) * SECTOR
         if not length:
             return
-        log.seek(at)
-        disk.seek(start)
-        disk.write(bytes(length) if flags & DISCARD else log.read(length))
+        replay(log, disk, entry, length)
         for name, (first, size) in self.parts.items():
             if first <= start < first + size:
                 self.known = {key: value for key, value in self.known.items() if key[0] != name}
@@ -153,8 +151,7 @@ def watched(top):
     with Watched(disks=[("virtio", lun(top)), ("virtio", version_of("2", SHELL, os.path.join(top, "two")))], cpus=1) as box:
         box.start()
         box.wait_portal()
-        box.sh(f"lgtadm -m target -o new -t 1 -T {IQN} && lgtadm -m target -o bind -t 1 -I ALL &&"
-               f" lgtadm -m logicalunit -o new -t 1 -l 1 -b {LUN}")
+        box.export(IQN, LUN)
         begun = box.logged()
         box.sh(f"lichgate-appliance update - <{GOOD}", WORK_SECS)
         box.sh("systemctl --no-block reboot")

@@ -67,7 +67,7 @@ def serves(box):
         time.sleep(2)
         return all(capacity(box, lun) is not None for lun in SIZES)
     wait_for(answers, BOOT_SECS, "the disks are LUNs")
-    # The last thing that is applied are the portals: until then it may be between two of them.
+    # The portals were first, and what is left of the targets is not seen from outside.
     wait_for(lambda: box.sh(f"systemctl is-active {APPLY} || :").strip() in ("active", "failed"), APPLY_SECS, "it has been applied")
     for account in (WRONG, NOBODY):
         for lun in SIZES:

@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 
-from _appliance import BOOT_SECS, Appliance, tool
+from _appliance import BOOT_SECS, Appliance, flip, tool
 from _versions import SHELL, status, until, version_of
 from _writer import Writer
 from tap import case, need, run
@@ -24,13 +24,9 @@ LUN, GOOD, TAMPERED, BAD = (f"/dev/disk/by-id/virtio-disk{n}" for n in (1, 2, 3,
 
 
 def tampered(source, path):
-    """One bit of the root is another."""
+    """One byte of the root is another."""
     tool("cp", source, path)
-    with open(path, "r+b") as f:
-        f.seek(os.path.getsize(path) // 2)
-        byte = f.read(1)
-        f.seek(-1, os.SEEK_CUR)
-        f.write(bytes([byte[0] ^ 1]))
+    flip(path, os.path.getsize(path) // 2)
     return path
 
 
@@ -56,8 +52,7 @@ def ready(box):
         return
     box.start()
     box.wait_portal()
-    box.sh(f"lgtadm -m target -o new -t 1 -T {IQN} && lgtadm -m target -o bind -t 1 -I ALL &&"
-           f" lgtadm -m logicalunit -o new -t 1 -l 1 -b {LUN}")
+    box.export(IQN, LUN)
     now = status(box)
     need(now["running"] == now["good"] == "a" and now["slots"]["b"] is None and not now["trial"], str(now))
 
