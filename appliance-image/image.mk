@@ -20,7 +20,7 @@ image-deb:
 	+@$(MAKE) deb RELEASE=$(IMAGE_RELEASE)
 
 ## make check-image       boots the images of `make image` in QEMU: ONLY=REGEX: tests whose path matches
-check-image:
+check-image: $(filter image,$(MAKECMDGOALS))
 	@LGT_IMAGE_DIR=$(abspath $(B)/image) LGT_UPDATE_KEY=$(abspath $(or $(UPDATE_KEY),$(DEVELOPMENT_KEY))) \
 		LGT_VM_DIR=$(abspath $(VM_DIR)) $(RUNNER) tests/image
 
