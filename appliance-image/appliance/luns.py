@@ -129,6 +129,11 @@ def chosen(wanted, have):
     return fit[0]
 
 
+def bare(rule):
+    """An admitted address without the length of a network that is this address alone."""
+    return rule.removesuffix("/128" if ":" in rule else "/32")
+
+
 class Plan:
     """Commands of lgtadm, each a list of arguments."""
 
@@ -241,14 +246,15 @@ class Plan:
         old = have["acl"] + have["acl_names"]
         if wanted is None:
             wanted = ["ALL"] if "new" in have else old
+        # lgtadm shows a rule as it was given, settings.initiator() writes a single address as a network.
+        wanted = list(dict.fromkeys(map(bare, wanted)))
         for rule in old:
-            if rule not in wanted and rule.removesuffix("/32").removesuffix("/128") not in wanted:
+            if bare(rule) not in wanted:
                 self.do("target", "unbind", "-t", have["tid"], "-I" if rule in have["acl"] else "-Q", rule)
         for rule in wanted:
-            bare = rule.removesuffix("/32") if ":" not in rule else rule.removesuffix("/128")
-            if rule not in old and bare not in old:
+            if rule not in map(bare, old):
                 name = rule.startswith(("iqn.", "eui.", "naa.", "*"))
-                self.do("target", "bind", "-t", have["tid"], "-Q" if name else "-I", rule if name else bare)
+                self.do("target", "bind", "-t", have["tid"], "-Q" if name else "-I", rule)
 
     def carry_out(self):
         before = tools.load(RENEWAL)

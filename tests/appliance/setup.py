@@ -237,6 +237,22 @@ def _():
     gateway()
 
 
+@case("an admitted address stays admitted when the file is applied again")
+def _():
+    name = "iqn.2026-11.org.example:a"
+    rules = ["192.0.2.9", "192.0.2.9/32", "2001:db8::1", "2001:db8::/32", "192.0.2.0/24"]
+    config = form.check({"targets": [{"name": name, "initiators": rules}]})
+    luns.apply(config, "")
+    need(calls()[1:] == [f"lgtadm -m target -o bind -t 1 -I {r}" for r in [rules[0], *rules[2:]]])
+    there = {"tid": 1, "iqn": name, "alias": "", "ready": True, "acl_names": [], "in": [], "out": None,
+             "luns": [], "sessions": []}
+    for first in rules[:2]:
+        gateway(target={"targets": [{**there, "acl": [first, *rules[2:]]}]})
+        luns.apply(config, "")
+        need(not calls(), "a rule goes")
+    gateway()
+
+
 @case("portals that cannot be leave those that were; a new one comes before an old one goes")
 def _():
     gateway(portal={"portals": [{"host": "192.0.2.7", "port": 3260, "tpgt": 1, "transport": "tcp"},
