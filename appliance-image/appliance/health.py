@@ -34,8 +34,12 @@ def add_arguments(parser):
 
 
 def attribute(disk, *names):
-    """The first of these files of a disk that says something."""
-    return next(filter(None, (disks.read(os.path.join(BLOCK, disk, name)) for name in names)), "")
+    """The first of these files of a disk that says something. It is shown on terminals and becomes lines of the journal."""
+    return plain(next(filter(None, (disks.read(os.path.join(BLOCK, disk, name)) for name in names)), ""))
+
+
+def plain(text):
+    return "".join(c if " " <= c <= "~" else "?" for c in text)
 
 
 def system_disk():
@@ -46,8 +50,9 @@ def system_disk():
 
 
 def names():
-    """Whole disks by name, those without a medium left out."""
-    return [name for name in sorted(os.listdir(BLOCK)) if not NO_DISK.fullmatch(name) and attribute(name, "size") not in ("", "0")]
+    """Whole disks by name, those without a medium left out, and the single paths of an NVMe namespace, which are no devices."""
+    return [name for name in sorted(os.listdir(BLOCK)) if not NO_DISK.fullmatch(name) and
+            attribute(name, "size") not in ("", "0") and attribute(name, "hidden") != "1"]
 
 
 def ask(disk):
@@ -55,7 +60,8 @@ def ask(disk):
     argv = [SMARTCTL, "--json", "--all", "--nocheck=standby", os.path.join(paths.DEV, disk)]
     try:
         answer = subprocess.run(argv, capture_output=True, text=True, timeout=SMART_SECS, check=False)
-        return None if answer.returncode & NOT_ASKED else json.loads(answer.stdout)
+        said = None if answer.returncode & NOT_ASKED else json.loads(answer.stdout)
+        return said if isinstance(said, dict) else None
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
 
@@ -64,16 +70,17 @@ def at_path(found, *names):
     """A number or truth deep in an answer, or None; whatever else is there is not believed."""
     for name in names:
         found = found.get(name) if isinstance(found, dict) else None
-    return found if isinstance(found, (int, float)) else None
+    return found if isinstance(found, int) else None
 
 
 def judge_ata(said, faults):
     table = said.get("ata_smart_attributes")
     rows = table.get("table") if isinstance(table, dict) else None
     for row in rows if isinstance(rows, list) else []:
-        count = at_path(row, "raw", "value")
-        if isinstance(row, dict) and row.get("id") in ATA_BAD and count:
-            faults.append(("warning", f"{count & 0xffffffff} {ATA_BAD[row['id']]}"))
+        # Above the count some disks keep something else.
+        count = (at_path(row, "raw", "value") or 0) & 0xffffffff
+        if count and at_path(row, "id") in ATA_BAD:
+            faults.append(("warning", f"{count} {ATA_BAD[row['id']]}"))
 
 
 def judge_nvme(said, faults):
@@ -126,15 +133,19 @@ def collect():
     system = system_disk()
     found = []
     for disk in names():
+        size_now = attribute(disk, "size")
+        if not size_now:
+            # Pulled out while those before it answered.
+            continue
         one = {"name": disk, "use": "system" if disk == system else "data",
-               "bytes": int(attribute(disk, "size")) * 512,
+               "bytes": int(size_now) * 512,
                "model": attribute(disk, "device/model", "device/../model"),
                "serial": attribute(disk, "serial", "device/serial")}
         # SCSI's own word: a disk that the kernel has given up answers nobody.
         given_up = attribute(disk, "device/state") in ("offline", "dead", "transport-offline")
         said = None if given_up else ask(disk)
         if said and not one["serial"]:
-            one["serial"] = str(said.get("serial_number", ""))
+            one["serial"] = plain(str(said.get("serial_number", "")))
         one.update({"state": "failing", "why": "does not answer"} if given_up else judge(said))
         found.append(one)
     return found

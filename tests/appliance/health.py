@@ -33,7 +33,10 @@ def _():
     worn = {**SCSI, "scsi_grown_defect_list": 2, "scsi_error_counter_log": {"write": {"total_uncorrected_errors": 4}}}
     need(state(worn) == ("warning", "2 grown defects, 4 uncorrected write errors"), state(worn))
     for said in (None, {}, {"smart_status": {}}, {"smart_status": 1}, {"ata_smart_attributes": {"table": [1, None, {"id": 5}]}},
-                 {"nvme_smart_health_information_log": "x", "temperature": []}):
+                 {"nvme_smart_health_information_log": "x", "temperature": []},
+                 {"nvme_smart_health_information_log": {"critical_warning": 1.5}},
+                 {"ata_smart_attributes": {"table": [{"id": [], "raw": {"value": 1}}, {"id": 5, "raw": {"value": 1.5}}]}},
+                 {"ata_smart_attributes": {"table": [{"id": 5, "raw": {"value": 7 << 32}}]}}):
         need(state(said) == ("unknown", "no health record"), f"{said}: {state(said)}")
 
 
@@ -85,6 +88,17 @@ def _():
     put("/var/lib/appliance/health.json", '[{"name": 1}]')
     need(command("health", "--log")[0] == 0, "a damaged record stops nobody")
 
+@case("health: a disk that is pulled out meanwhile, a path of another, names that would drive a terminal, an answer of no use")
+def _():
+    disks()
+    put("/sys/block/nvme0c0n1/size", "4096\n")
+    put("/sys/block/nvme0c0n1/hidden", "1\n")
+    put("/sys/block/sdb/device/model", "ACME\x1b[2J\n<0>4T")
+    put("/answers/sdb", "[]")
+    script("/usr/sbin/smartctl", f'rm -rf "{ROOT}/sys/block/vdb"\nfor d; do :; done\ncat "{ROOT}/answers/${{d##*/}}"\n')
+    code, out, err = command("health", "--log")
+    need(code == 0 and not err, err)
+    need(out.splitlines()[1:] == ["<5>disk found: sdb ACME?[2J?<0>4T SER-sdb: unknown"], out)
 
 
 raise SystemExit(run())
