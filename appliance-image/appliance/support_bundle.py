@@ -4,7 +4,7 @@ lichgate-appliance support-bundle: one file for whoever helps, without secrets.
 
 Three nets, one behind the other: what is made of secrets is not collected; what looks like one is removed from all that is
 (private keys, password hashes, values of names such as "password"); and every secret that this machine has is looked for in
-all texts, wherever it came from, and last in the whole archive, which is not written if one is still there.
+all texts, wherever it came from, and once more when they are together: nothing is written if one is still there.
 """
 import glob
 import io
@@ -254,11 +254,14 @@ def write(path, data):
 def make(output=None):
     """Writes a bundle; returns its path."""
     now = int(time.time())
-    top = f"lichgate-support-{socket.gethostname()}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}"
     known = secrets()
-    data = archive(collect(known), top, now)
-    if any(s.encode("utf-8", "replace") in data for secret in known for s in spellings(secret)):
+    top = f"lichgate-support-{clean(socket.gethostname(), known)}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}"
+    bundle = collect(known)
+    # Not in words of its own, such as the names of its files: somebody's secret may be one of them.
+    told = [text.replace(REMOVED, "\n") for text in bundle.values()]
+    if any(s in text for secret in known for s in spellings(secret) for text in told):
         raise Refused("a secret of this machine is still in what was collected: nothing was written")
+    data = archive(bundle, top, now)
     path = output or os.path.join(FOLDER, top + ".tar.xz")
     if not output:
         os.makedirs(FOLDER, mode=0o700, exist_ok=True)

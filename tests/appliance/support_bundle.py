@@ -7,6 +7,7 @@ import io
 import json
 import lzma
 import os
+import socket
 import tarfile
 
 import _root
@@ -145,6 +146,23 @@ def _():
         need(not os.path.exists(path("slip.tar.xz")))
     finally:
         support_bundle.clean = keep
+
+
+@case("support-bundle: a secret that is a word of its own, the machine's name among them, keeps nobody from having one")
+def _():
+    for word in ("lichgate", "configuration.json", "removed", "0000000", "storage-box"):
+        secretive()
+        put("/var/lib/lichgate/config.db-wal", json.dumps({"name": "d", "secret": word}))
+        put("/say", f"it says {word} here\n")
+        keep, socket.gethostname = socket.gethostname, lambda: "storage-box"
+        try:
+            code, out, err = command("support-bundle")
+        finally:
+            socket.gethostname = keep
+        need(code == 0 and ("storage-box" in out) == (word != "storage-box"), (out, err))
+        with tarfile.open(out.strip()) as tar:
+            said = {m.name.partition("/")[2]: tar.extractfile(m).read() for m in tar}["journal.txt"]
+        need(said == b"it says (removed) here\n", said)
 
 
 @case("support-bundle: the last four are kept")
