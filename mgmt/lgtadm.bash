@@ -28,9 +28,11 @@ _lgtadm_ops() {
 }
 
 _lgtadm_keys() {
-	case $(_lgtadm_option --mode -m) in
-	system | sys) echo "State debug login_timeout chap" ;;
-	target | tgt)
+	case $(_lgtadm_option --mode -m)/$(_lgtadm_option --op -o) in
+	system/stat | sys/stat) echo "cores" ;;
+	system/show | sys/show) echo "version" ;;
+	system/* | sys/*) echo "State debug login_timeout chap" ;;
+	target/* | tgt/*)
 		echo "state alias alua nop_interval nop_count MaxRecvDataSegmentLength
 			MaxXmitDataSegmentLength HeaderDigest DataDigest InitialR2T ImmediateData
 			MaxOutstandingR2T FirstBurstLength MaxBurstLength DefaultTime2Wait
@@ -74,7 +76,7 @@ _lgtadm() {
 		[[ $named == luns ]] && words="all all/ro none"
 		;;
 	--lld | -L) words="iscsi iser" ;;
-	--bstype | -E) words="rdwr aio uring mem null" ;;
+	--bstype | -E) words="rdwr aio uring nvme mem null" ;;
 	--bsoflags | -f) words="sync direct sync:direct" ;;
 	--blocksize | -y) words="512 1024 2048 4096" ;;
 	--device-type | -Y) words="disk cd" ;;
