@@ -40,6 +40,8 @@ def main():
         return args.run(args)
     except Refused as why:
         print(f"lichgate-appliance {args.command}: {why}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"lichgate-appliance {args.command}: interrupted", file=sys.stderr)
     except OSError as why:
         about = why.filename2 or why.filename
         print(f"lichgate-appliance {args.command}: {f'{about}: ' if about else ''}{why.strerror or why}", file=sys.stderr)

@@ -498,7 +498,7 @@ def menu_targets(term):
 def menu_update(term):
     choice = term.choose("Update", ["install an update", "go back to the other version", "what is in the two slots"])
     if choice == 1:
-        command(term, "update", term.ask("Path of the update file: ", needed=True))
+        command(term, "update", "--", term.ask("Path of the update file: ", needed=True))
     elif choice == 2:
         if term.sure(f"From {slots.running()} to the other slot."):
             command(term, "rollback")

@@ -72,6 +72,8 @@ def _():
         need(not any(len(line) > 80 for line in said.splitlines()), said)
     t.type("8")
     t.expect("called health", "Choice: ")
+    t.type("7", "1", "--help")
+    t.expect("called update -- --help", "Choice: ")
     t.type("1")
     t.expect("Targets:   none", "SSH:       off", "Choice: ")
     need(t.end() == 0)
@@ -180,6 +182,21 @@ def _():
     need(settings()["network"]["interfaces"][0]["addresses"] == ["192.0.2.5/24"])
     files = [get(f"etc/systemd/network/{n}").decode() for n in os.listdir(path("etc/systemd/network"))]
     need(len(files) == 1 and "MACAddress=52:54:00:00:00:02" in files[0], files)
+    need(t.end() == 0)
+
+
+@case("^C ends a command with one sentence")
+def _():
+    t = Terminal()
+    t.menu()
+    program("lichgate-appliance", f'#!/bin/sh\ncd {TOP}/appliance-image && exec {sys.executable} -Bm appliance "$@"\n')
+    put("usr/sbin/smartctl", '#!/bin/sh\necho asked >/dev/tty\nexec sleep 60\n')
+    os.chmod(path("usr/sbin/smartctl"), 0o700)
+    t.type("8")
+    t.expect("asked")
+    t.type(b"\x03")
+    said = t.expect("Choice: ")
+    need("lichgate-appliance health: interrupted" in said and "Traceback" not in said, said)
     need(t.end() == 0)
 
 
