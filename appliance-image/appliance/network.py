@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The network: files of systemd-networkd from the settings. Every Ethernet port that no entry names has DHCP."""
+import contextlib
+import fcntl
 import fnmatch
 import json
 import os
@@ -11,6 +13,8 @@ RESOLVED = paths.at("/etc/systemd/resolved.conf.d/lichgate.conf")
 PREFIX = "10-lichgate-"
 # The settings before a change that nobody has confirmed yet: first-boot goes back to them after a power cut.
 TRIAL = paths.at("/var/lib/appliance/network-trial.json")
+# Held by whoever tries other settings.
+LOCK = paths.at("/run/lichgate-network.lock")
 NET = paths.at("/sys/class/net")
 
 
@@ -132,11 +136,30 @@ def standing_for(entry):
     return [name for name in sorted(os.listdir(NET)) if fnmatch.fnmatchcase(name, entry["name"])]
 
 
+@contextlib.contextmanager
+def locked():
+    """Of two trials at once, on the screen and on the serial line, each would go back to what the other has changed."""
+    fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused("somebody else is trying other network settings just now") from None
+        yield
+    finally:
+        os.close(fd)
+
+
 def change(network, confirmed):
     """
     Tries other settings and keeps them if confirmed() says so; else, also when it ends in an exception or in a power
     cut, those before come back.
     """
+    with locked():
+        return tried(network, confirmed)
+
+
+def tried(network, confirmed):
     before = settings.kept().get("network", {"interfaces": []})
     tools.store(TRIAL, before)
     keep = False
@@ -148,10 +171,12 @@ def change(network, confirmed):
             # Read now: somebody else may have set a password meanwhile.
             settings.keep({**settings.kept(), "network": network})
     finally:
-        if not keep:
-            write(before)
-            activate(network, before)
-        tools.remove(TRIAL)
+        # A second ^C, or the line that hangs up after the first, must not leave half of it.
+        with tools.undisturbed():
+            if not keep:
+                write(before)
+                activate(network, before)
+            tools.remove(TRIAL)
     return keep
 
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the other modules do to the system: files written whole, programs run with their sentence when they fail."""
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import tempfile
 
@@ -65,6 +67,16 @@ def load(path):
 
 def store(path, value):
     write(path, json.dumps(value, indent=2) + "\n", 0o600)
+
+
+@contextlib.contextmanager
+def undisturbed():
+    """What asks this program and those that it runs to end is heard afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def run(*argv, stdin=None, timeout=RUN_SECS):

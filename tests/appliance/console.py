@@ -10,12 +10,12 @@ import signal
 import sys
 import time
 
-from _root import TOP, command, get, path, put
+from _root import TOP, command, everything, get, path, put
 from _setup import calls, exists, machine, program, settings
 
 from tap import case, need, run  # noqa: E402 (_root sets the path)
 
-from appliance import console  # noqa: E402
+from appliance import Refused, console, network  # noqa: E402
 from appliance import settings as form  # noqa: E402
 
 SECS = 60
@@ -169,6 +169,42 @@ def _():
     finally:
         sys.stdin, console.CONFIRM_SECS = stdin, limit
     need(limit == 60 and "network" not in settings() and not os.listdir(path("etc/systemd/network")))
+
+
+@case("^C once more does not keep the old network from coming back")
+def _():
+    calls()
+    was = get("bin/systemctl").decode()
+    # The second ^C comes while networkd is told of the old settings.
+    program("systemctl", was.replace("#!/bin/sh\n", "#!/bin/sh\n[ ! -e \"$LICHGATE_ROOT/again\" ] || kill -INT $PPID\n"))
+
+    def confirmed():
+        put("again", "")
+        raise KeyboardInterrupt
+    try:
+        network.change(form.NETWORK({"interfaces": [{"name": "eth0"}]}, "network"), confirmed)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        program("systemctl", was)
+        os.unlink(path("again"))
+    said = [c for c in calls() if c.startswith("systemctl restart")]
+    need(len(said) == 2 and not exists("var/lib/appliance/network-trial.json"), said)
+    need(not os.listdir(path("etc/systemd/network")))
+
+
+@case("a second console waits with the network until the first has an answer")
+def _():
+    def confirmed():
+        before = everything()
+        try:
+            network.change(form.NETWORK({"interfaces": [{"name": "eth1"}]}, "network"), lambda: True)
+        except Refused as why:
+            need("somebody else" in str(why) and everything() == before, str(why))
+            return False
+        raise AssertionError("both try")
+    need(not network.change(form.NETWORK({"interfaces": [{"name": "eth0"}]}, "network"), confirmed))
+    need("network" not in settings())
 
 
 @case("a network that is confirmed stays")
