@@ -221,6 +221,27 @@ def _():
     need(t.end() == 0)
 
 
+@case("^C does not shorten the wait after a wrong password")
+def _():
+    class Guess:
+        def secret(self, prompt):
+            return "wrong horse"
+
+    def wait(secs):
+        os.kill(os.getpid(), signal.SIGINT)
+        waited.append(secs)
+    waited = []
+    asked = os.environ.pop("SSH_CONNECTION")
+    sleep, time.sleep = time.sleep, wait
+    try:
+        console.log_in(Guess())
+    except KeyboardInterrupt:
+        pass
+    finally:
+        time.sleep, os.environ["SSH_CONNECTION"] = sleep, asked
+    need(waited == [console.LOCK_SECS])
+
+
 @case("^C ends a command with one sentence")
 def _():
     t = Terminal()
