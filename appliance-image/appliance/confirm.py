@@ -37,12 +37,11 @@ def run(args):
         say(f"Self-test of {name} failed: {why}.")
         if trial:
             with update.locked(wait=True):
-                record.end(False, str(why))
+                record.tested(slot, str(why) or type(why).__name__)
                 slots.set_environment(**{"try": ""})
         raise Refused(f"{name} is not kept") from why
     with update.locked(wait=True):
         slots.set_environment(good=slot, starts="", **{"try": ""})
-        if trial:
-            record.end(True, "")
+        record.tested(slot, "")
     say(f"Self-test passed: {name} is the good one from now on.")
     return 0

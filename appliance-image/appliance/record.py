@@ -9,7 +9,7 @@ PATH = os.path.join(paths.STATE, "update.json")
 
 
 def last():
-    """{"version", "state", "why"}; state: written, kept or refused. None: no update yet."""
+    """{"version", "slot", "state", "why"}; state: unfinished, written, kept or refused. None: no update yet."""
     try:
         with open(PATH, encoding="utf-8") as f:
             return json.load(f)
@@ -17,31 +17,27 @@ def last():
         return None
 
 
-def keep(version, state, why):
+def keep(version, slot, state, why=""):
     os.makedirs(paths.STATE, mode=0o700, exist_ok=True)
-    disks.put(PATH, [json.dumps({"version": version, "state": state, "why": why}).encode()])
+    disks.put(PATH, [json.dumps({"version": version, "slot": slot, "state": state, "why": why}).encode()])
 
 
-def begin(version):
-    keep(version, "written", "")
-
-
-def end(kept, why):
+def tested(slot, why):
+    """The self-test of a slot has ended; why: what failed, or ''."""
     known = last()
-    if known:
-        keep(known["version"], "kept" if kept else "refused", why)
+    if known and known["slot"] == slot:
+        keep(known["version"], slot, "refused" if why else "kept", why)
 
 
 def settle():
     """
-    The good slot runs. If an update was to be tried and GRUB knows no more of it, its boot came to nothing. A version that
-    was refused is nothing to go back to, so its slot is emptied.
+    The good slot runs. If an update was to be tried and GRUB knows no more of it, its boot came to nothing; but if this is
+    its slot, only the word of it was lost. A version that was refused is nothing to go back to, so its slot is emptied.
     """
     known = last()
     if known and known["state"] == "written" and not slots.environment().get("try"):
-        keep(known["version"], "refused", "it did not come up")
+        tested(known["slot"], "" if known["slot"] == slots.running() else "it did not come up")
         known = last()
     slot = slots.other(slots.running())
-    held = slots.manifest(slot)
-    if known and held and known["state"] == "refused" and known["version"] == held["version"]:
+    if known and known["state"] == "refused" and known["slot"] == slot and slots.manifest(slot):
         slots.clear(slot)

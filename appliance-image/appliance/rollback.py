@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from . import Refused, bundle, disks, slots, update
+from . import Refused, bundle, disks, record, slots, update
 
 
 def add_arguments(parser):
@@ -40,6 +40,9 @@ def run(args):
         if slots.on_trial() and slots.environment().get("good") != now:
             raise Refused("the running version is on trial and not kept yet: restart to go back to the other one")
         version = whole(slot)
+        last = record.last()
+        if last and last["slot"] == slot and last["state"] != "kept":
+            raise Refused(f"version {version} in slot {slot} has not passed its self-test: nothing to go back to")
         slots.set_environment(good=slot, **{"try": ""})
     print(f"The next boot, and every one after it, starts version {version} in slot {slot}.")
     if args.reboot:

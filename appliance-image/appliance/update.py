@@ -77,6 +77,8 @@ def proven(slot, said, device):
 
 def write(stream, slot, device, manifest, signature, said):
     folder = slots.directory(slot)
+    # What became of the update before it, which may be in that slot and still to be tried, is true no longer.
+    record.keep(said["version"], slot, "unfinished")
     # From here on the other slot is empty, whatever happens.
     slots.set_environment(**{"try": ""})
     slots.clear(slot)
@@ -91,7 +93,7 @@ def write(stream, slot, device, manifest, signature, said):
     disks.put(os.path.join(folder, "manifest.sig"), [signature])
     disks.put(os.path.join(folder, "manifest.json"), [manifest])
     disks.put(os.path.join(folder, "boot.cfg"), [slots.boot_cfg(said, slot).encode("ascii")])
-    record.begin(said["version"])
+    record.keep(said["version"], slot, "written")
     slots.set_environment(**{"try": slot})
 
 

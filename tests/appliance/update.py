@@ -29,6 +29,8 @@ def fresh():
         _root.hold(slot, version, KEY)
     _root.grubenv(good="a", more="kept")
     put("proc/cmdline", "quiet lichgate.slot=a")
+    if os.path.exists(path("var/lib/appliance/update.json")):
+        os.unlink(path("var/lib/appliance/update.json"))
 
 
 def holds(slot, version):
@@ -191,6 +193,10 @@ def _():
              f"moment {moment}: slot b looks whole and is not")
         need(not env().get("try") or holds("b", "2"), f"moment {moment}: an unfinished slot would be tried")
         seen.add((held and held["version"], env().get("try", "")))
+        if env().get("try") or held and held["version"] == "2":
+            kept, (code, _, err) = get("boot/grub/grubenv"), command("rollback")
+            need(code == 1 and "has not passed its self-test" in err and get("boot/grub/grubenv") == kept,
+                 f"moment {moment}: a version that was never tested is gone back to: {err}")
         fresh()
         moment += 1
     need(moment > 15 and {("0", ""), (None, ""), ("2", ""), ("2", "b")} <= seen, f"{moment} moments, {seen}")
@@ -241,8 +247,18 @@ def _():
     _root.grubenv(good="a", **{"try": ""})
     said = json.loads(command("status", "--json")[1])
     need(said == {"running": "b", "version": "2", "trial": True, "good": "a", "try": "", "slots": {"a": "1", "b": "2"},
-                  "update": {"version": "2", "state": "written", "why": ""}},
+                  "update": {"version": "2", "slot": "b", "state": "written", "why": ""}},
          str(said))
+    fresh()
+
+
+@case("an update that broke off is told as unfinished, whatever was written before it")
+def _():
+    command("update", "-", stdin=update_of("2", KEY))
+    need(command("update", "-", stdin=update_of("3", KEY)[:-50000])[0] == 1)
+    out = command("status")[1]
+    need(out == "slot a: 1 (running, good)\nslot b: empty\nlast update: version 3, unfinished\n", out)
+    fresh()
 
 
 _root.appliance(KEY)

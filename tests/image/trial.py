@@ -51,7 +51,7 @@ class Box:
         """Version 2 was written to slot b, GRUB has forgotten `try`; unit: more for lichgate-confirm.service."""
         self.end()
         self.put("boot/grub/grubenv", "# GRUB Environment Block\ngood=a\ntry=\n".ljust(1024, "#"))
-        self.put("var/lib/appliance/update.json", json.dumps({"version": "2", "state": "written", "why": ""}))
+        self.put("var/lib/appliance/update.json", json.dumps({"version": "2", "slot": "b", "state": "written", "why": ""}))
         # A container sees its host's; systemd's conditions look at the arguments of its first process.
         self.put("opt/cmdline", " ".join(arguments))
         for name in UNITS:
