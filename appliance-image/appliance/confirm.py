@@ -21,10 +21,11 @@ def run(args):
     now = slots.environment()
     if now.get("good") == slot:
         with update.locked(wait=True):
-            record.settle()
-            # GRUB counts the starts of the good slot, and turns to the other one when none of three got here.
+            # GRUB counts the starts of the good slot, and turns to the other one when none of three got here. This comes
+            # first: a state partition without room is no reason to count on.
             if now.get("starts"):
                 slots.set_environment(starts="")
+            record.settle()
         say(f"Slot {slot} is the good one.")
         return 0
     held = slots.manifest(slot)

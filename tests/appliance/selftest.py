@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # runner: timeout=300
 """selftest and confirm with daemons of one's own: what they accept, what they notice, and what they leave behind."""
+import errno
 import os
 import shutil
 import sys
@@ -12,7 +13,7 @@ from _root import command, put
 from tap import case, need, run
 
 import lab as labs
-from appliance import initiator, record, selftest, slots, update
+from appliance import disks, initiator, record, selftest, slots, update
 
 KEY = _root.key("key.pem")
 TRIAL = "quiet lichgate.slot=b lichgate.try"
@@ -200,6 +201,22 @@ def _(_lab, _services):
     need(record.last() == {"version": "2", "slot": "b", "state": "kept", "why": ""}, str(record.last()))
     need(slots.manifest("a") and slots.manifest("b"), "a slot was emptied")
     _root.hold("a", "1", KEY)
+
+
+@case("a state partition without room does not have the good slot counted out")
+def _(_lab, _services):
+    trial("quiet lichgate.slot=a")
+    slots.set_environment(starts="2")
+    kept = disks.put
+
+    def full(name, _content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+
+    disks.put = full
+    code, out, err = command("confirm")
+    disks.put = kept
+    need(code == 1 and "update.json: No space left" in err, out + err)
+    need(slots.environment()["starts"] == "", "GRUB counts a start that was a success")
 
 
 @case("a slot that runs because the good one is empty becomes the good one without a restart of the gateway")
