@@ -40,13 +40,17 @@ def on_trial():
 
 
 def environment():
-    """GRUB's variables."""
+    """GRUB's variables. Without the head GRUB takes nothing in the block for true, and nor does this."""
     try:
-        with open(paths.GRUBENV, encoding="ascii", errors="replace") as f:
-            block = f.read()
+        with open(paths.GRUBENV, "rb") as f:
+            block = f.read(ENV_SIZE)
     except OSError as e:
+        if isinstance(e, FileNotFoundError) and os.path.isdir(os.path.dirname(paths.GRUBENV)):
+            return {}
         raise Refused(f"the boot partition cannot be read: {e.strerror}") from e
-    lines = [line for line in block.split("\n") if "=" in line and not line.startswith("#")]
+    if not block.startswith(ENV_HEAD.encode()):
+        return {}
+    lines = [line.decode() for line in block.split(b"\n") if b"=" in line and line.isascii() and not line.startswith(b"#")]
     return dict(line.split("=", 1) for line in lines)
 
 
@@ -59,7 +63,7 @@ def set_environment(**changes):
     text = ENV_HEAD + "".join(f"{key}={now[key]}\n" for key in sorted(now, key=lambda k: (k not in OURS, k)))
     if len(text) > ENV_SIZE:
         raise Refused("GRUB's environment block is full")
-    fd = os.open(paths.GRUBENV, os.O_WRONLY)
+    fd = os.open(paths.GRUBENV, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         os.pwrite(fd, text.ljust(ENV_SIZE, "#").encode("ascii"), 0)
         os.fsync(fd)

@@ -147,6 +147,28 @@ def _():
     fresh()
 
 
+@case("a damaged block of GRUB's is not taken for more than GRUB takes it for, and is made anew")
+def _():
+    from appliance import slots
+    block = get("boot/grub/grubenv")
+    for damage in (None, b"", os.urandom(1024), b"\xe9=\xff\n" * 200, block.replace(b"# GRUB", b"\0\0\0\0\0\0"),
+                   b"x=y\n" * 256):
+        if damage is None:
+            os.unlink(path("boot/grub/grubenv"))
+        else:
+            put("boot/grub/grubenv", damage)
+        code, _, err = command("update", "-", stdin=update_of("2", KEY))
+        need(code == 1 and "wait for its self-test" in err and holds("b", "0"), f"{damage}: {err}")
+        slots.set_environment(good="a")
+        need(env() == {"good": "a"}, f"{damage}: {env()}")
+        need(command("update", "-", stdin=update_of("2", KEY))[0] == 0 and env()["try"] == "b")
+        fresh()
+    put("boot/grub/grubenv", block.replace(b"more=kept", b"m\xe9re=kept"))
+    slots.set_environment(**{"try": "b"})
+    need(env() == {"good": "a", "try": "b"}, str(env()))
+    fresh()
+
+
 class Cut(BaseException):
     """The power is gone."""
 
