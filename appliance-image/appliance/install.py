@@ -198,11 +198,14 @@ class Copy:
 
 
 def versions():
-    """slot → manifest of each slot that holds a version; they have to be signed."""
+    """slot → manifest of each slot that GRUB would boot; they have to be signed, and the kernels whole."""
     held = {}
     for slot in slots.SLOTS:
-        if slots.manifest(slot):
+        if os.path.exists(os.path.join(slots.directory(slot), "boot.cfg")):
             held[slot] = rollback.signed(slot)
+            wrong = update.proven(slot, held[slot], None, ("vmlinuz", "initrd"))
+            if wrong:
+                raise Refused(f"slot {slot} is damaged: its {wrong} is not what was signed")
     return held
 
 
@@ -219,7 +222,7 @@ def take_option():
     return was
 
 
-def copy_system(target):
+def copy_system(target, held):
     """All but the partition table and the state."""
     where = layout()
     own = disks.partitions(disks.boot_disk())
@@ -230,7 +233,7 @@ def copy_system(target):
         for label in (LABEL_BIOS, LABEL_BOOT):
             start, size = where[label]
             target.write(label, disks.pieces(disks.device(own[label]), size), start)
-        for slot, said in versions().items():
+        for slot, said in held.items():
             start, _ = where["lichgate-" + slot]
             want = said["files"]["root.img"]
             target.write(f"slot {slot} (version {said['version']})",
@@ -254,11 +257,12 @@ def install(disk):
         raise Refused("the running version is on trial: wait for its self-test (lichgate-appliance status)")
     start = layout()[LABEL_STATE][0]
     text = table()
+    held = versions()
     print(f"Installing on {described({**disk, 'why': ''})}.", flush=True)
     for at, n in ((0, HEAD), (size - TAIL, TAIL)):
         disks.write(path, (bytes(MIB) for _ in range(n // MIB)), at)
     target = Copy(path)
-    copy_system(target)
+    copy_system(target, held)
     state = (size - start - TAIL) // MIB * MIB
     tool("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-m", "1", "-L", LABEL_STATE, "-E", f"offset={start}",
          path, f"{state // 1024}k")

@@ -260,6 +260,22 @@ def _():
     need(get("dev/vdb")[:MIB] == bytes(MIB), "it looks finished")
 
 
+@case("what the system runs from is looked at before the other disk is erased: a kernel, a manifest, a signature")
+def _():
+    for name, damage, why in (("a/vmlinuz", b"?", "slot a is damaged: its vmlinuz is not what was signed"),
+                              ("b/initrd", None, "slot b is damaged: its initrd is not what was signed"),
+                              ("a/manifest.json", b"?", "the signature is not of the key"),
+                              ("a/manifest.sig", None, "slot a holds no version")):
+        kept = get("boot/" + name)
+        target(b"data of somebody")
+        if damage:
+            put("boot/" + name, damage)
+        else:
+            os.unlink(path("boot/" + name))
+        refused(["vdb", "--erase"], why)
+        put("boot/" + name, kept)
+
+
 @case("the console offers it to a system on a stick: a disk is chosen, and what is on it is not lost without a yes")
 def _():
     called = []
