@@ -109,8 +109,11 @@ def refusal(sys_dir, own, least, mounts, luns):
     why = in_use(sys_dir, mounts)
     if why:
         return why, False
-    if blank(disks.device(sys_dir), disks.size_of(sys_dir)):
-        return "", False
+    try:
+        if blank(disks.device(sys_dir), disks.size_of(sys_dir)):
+            return "", False
+    except OSError as e:
+        return f"it cannot be read: {e.strerror}", False
     if luns is None:
         return "it carries data, and lichgate-mgmtd does not say whether it is a LUN", False
     return "it carries data", True
