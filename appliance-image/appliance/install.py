@@ -281,6 +281,8 @@ def run(args):
     every = list(found())
     if args.command_line:
         args.disk = slots.options().get("lichgate.install")
+        if not args.disk:
+            raise Refused("lichgate.install= names no disk")
     if not args.disk:
         for disk in every:
             print(described(disk))
@@ -294,7 +296,8 @@ def run(args):
     for number in INTERRUPTS:
         signal.signal(number, interrupted)
     try:
-        with update.locked():
+        # At a boot the self-test tells GRUB that this slot came up; with nobody at the console that is no reason to give up.
+        with update.locked(wait=args.command_line):
             install(disk)
     except OSError as e:
         raise Refused(f"{e.filename or name}: {e.strerror}; the new disk is not finished") from e

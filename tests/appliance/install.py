@@ -10,12 +10,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 
 import _root
 from _root import command, get, path, put
 from tap import case, need, run
 
-from appliance import Refused, console, disks, install
+from appliance import Refused, console, disks, install, update
 
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 MIB = 1 << 20
@@ -145,6 +146,25 @@ def _():
     _root.grubenv(good="b")
     refused(["vdb"], "wait for its self-test")
     _root.grubenv(good="a")
+
+
+@case("an installation without questions names its disk, and waits for the start of this boot to be told to GRUB")
+def _():
+    target()
+    for words in ("lichgate.slot=a lichgate.install", "lichgate.slot=a lichgate.install=", "lichgate.slot=a"):
+        put("proc/cmdline", words)
+        refused(["--command-line"], "lichgate.install= names no disk")
+    put("proc/cmdline", "lichgate.slot=a lichgate.install=vdb")
+    with update.locked():
+        refused(["vdb"], "is at work")
+        waiting = threading.Thread(target=command, args=["install", "--command-line"])
+        kept, signal.signal = signal.signal, lambda *_: None
+        waiting.start()
+        waiting.join(1)
+        need(waiting.is_alive() and get("dev/vdb")[:MIB] == bytes(MIB))
+    waiting.join()
+    signal.signal = kept
+    need(list(parts_of("vdb")[1]) == list(_root.LABELS), "nothing was installed")
 
 
 @case("a disk that is a LUN is refused, by whatever name; with data on it, also if nobody can tell")
