@@ -6,7 +6,7 @@ is read here: cloud-init itself starts four services at each boot, seconds of Py
 import json
 import os
 
-from . import Refused, luns, paths, settings, tools, users
+from . import Refused, luns, paths, printable, settings, tools, users
 
 FILES = ("user-data", "meta-data", "network-config")
 LABEL = "cidata"
@@ -126,7 +126,7 @@ def parse(data):
     found.update(mapping(user.get("lichgate"), "user-data: lichgate"))
     ignored = sorted(str(key) for key in user if key not in KNOWN)
     if ignored:
-        print(f"the seed: passed over in user-data: {', '.join(ignored)}")
+        print(printable(f"the seed: passed over in user-data: {', '.join(ignored)}"))
     return found
 
 

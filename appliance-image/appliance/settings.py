@@ -7,7 +7,7 @@ import ipaddress
 import json
 import re
 
-from . import Refused, paths, tools
+from . import Refused, paths, printable, tools
 
 KEPT = paths.at("/var/lib/appliance/settings.json")
 MAX_BYTES = 1 << 20
@@ -31,7 +31,7 @@ class Wrong(Refused):
 
     def __init__(self, place, what):
         super().__init__(f"{place}: {what}" if place else what)
-        self.what = what
+        self.what = printable(what)
 
 
 def no_twice(pairs):

@@ -99,6 +99,19 @@ def _():
     need(everything() == before, "something has changed")
 
 
+@case("a stranger's words do not break the sentence, and half a character does not end the program")
+def _():
+    for word, text in (("\\ud800", r'{"\ud800\n": 1, "\ud800\n": 2}'), ("xxx...", '{"%s": 1, "%s": 1}' % (("x" * 9999,) * 2)),
+                       ("\\x1b", json.dumps({"targets": [{"data_disks": ["/dev/\x1b[2J"]}]}))):
+        put("boot/appliance.json", text)
+        command("first-boot")
+        code, out, _ = command("apply", "--boot")
+        said = out.splitlines()[-1]
+        need(code and word in said and said.isprintable() and len(said) < 1100, ascii(out))
+        need(apply.problem().isprintable(), apply.problem())
+    os.unlink(path("boot/appliance.json"))
+
+
 @case("the example in the documentation is right")
 def _():
     with open(os.path.join(TOP, "appliance-image/appliance/README.md"), encoding="utf-8") as f:
