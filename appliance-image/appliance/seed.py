@@ -8,6 +8,9 @@ import os
 
 from . import Refused, luns, paths, printable, settings, tools, users
 
+# YAML takes its time.
+MAX_BYTES = 256 << 10
+MOST_VALUES = 50000
 FILES = ("user-data", "meta-data", "network-config")
 LABEL = "cidata"
 MOUNT = paths.at("/run/lichgate-seed")
@@ -17,17 +20,23 @@ COPY = paths.at("/var/lib/appliance/seed.json")
 KNOWN = ("hostname", "fqdn", "ssh_authorized_keys", "users", "password", "chpasswd", "ssh_pwauth", "ntp", "lichgate")
 
 
+def plain(path, flags):
+    """A CD may hold a link to a file of this machine, or a pipe that nobody writes to."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
 def from_folder(folder):
     """All files of a seed as one text (its hash is remembered), or None if there is no seed."""
     found = {}
     for name in FILES:
         try:
-            with open(os.path.join(folder, name), "rb") as f:
-                found[name] = f.read(settings.MAX_BYTES).decode("utf-8", "replace")
+            with open(os.path.join(folder, name), "rb", opener=plain) as f:
+                data = f.read(MAX_BYTES + 1)
         except (FileNotFoundError, NotADirectoryError):
-            pass
+            continue
         except OSError as e:
             raise Refused(f"the seed's {name} cannot be read: {e.strerror}") from e
+        found[name] = data.decode("utf-8", "replace") if len(data) <= MAX_BYTES else None
     return json.dumps(found, sort_keys=True).encode() if "user-data" in found else None
 
 
@@ -83,11 +92,32 @@ def load_yaml(text, name):
     # Loaded late: a boot without a seed does not wait for it.
     import yaml
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as e:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        bounded(node, name)
+        found = loader.construct_document(node) if node else None
+        # Half a character, a number of thousands of digits or a date as a key: nothing that could be written.
+        json.dumps(found, ensure_ascii=False, default=str).encode()
+        return found
+    except (yaml.YAMLError, RecursionError) as e:
         mark = getattr(e, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise Refused(f"{name} is not YAML{where}") from e
+    except (ValueError, TypeError) as e:
+        raise Refused(f"{name} has a key or a value that is no proper text, number or date") from e
+
+
+def bounded(node, name):
+    """References make a small file large. Each value is counted as often as it is used, before it is made."""
+    left, todo = MOST_VALUES, [node]
+    while todo:
+        value = getattr(todo.pop(), "value", None)
+        if isinstance(value, list):
+            parts = [part for it in value for part in (it if isinstance(it, tuple) else [it])]
+            left -= len(parts)
+            todo += parts
+        if left < 0:
+            raise Refused(f"{name} has more than {MOST_VALUES} values")
 
 
 def mapping(value, name):
@@ -109,6 +139,9 @@ def sequence(value, name):
 def parse(data):
     """The appliance.json that a seed stands for."""
     files = json.loads(data)
+    for name, text in files.items():
+        if text is None:
+            raise Refused(f"{name} is larger than {MAX_BYTES >> 10} KiB")
     text = files["user-data"]
     user = {}
     if text.strip():
@@ -183,7 +216,8 @@ def from_user(user):
         if isinstance(person, dict):
             keys += sequence(person.get("ssh_authorized_keys"), "user-data: users: ssh_authorized_keys")
     if keys:
-        found["ssh_keys"] = [key for i, key in enumerate(keys) if key not in keys[:i]]
+        # A key may be anything here, also what no dictionary takes as a key.
+        found["ssh_keys"] = list({json.dumps(key, default=str): key for key in keys}.values())
     for secret in passwords(user)[-1:]:
         found["password_hash"] = secret if settings.PASSWORD_HASH.fullmatch(secret) else users.hashed(secret)
     if isinstance(user.get("ssh_pwauth"), bool):

@@ -62,7 +62,8 @@ def quoted(value):
     """An object or a list may hold a secret."""
     if isinstance(value, (dict, list)):
         return "this"
-    text = json.dumps(value)
+    # A seed can have dates, too.
+    text = json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -504,6 +504,56 @@ def _():
             need(word in str(why), f"{text!r}: {why}")
 
 
+def seed_refused(text, place="user-data"):
+    try:
+        seeded(**{"user_data": "", place.replace("-", "_"): text})
+    except Refused as why:
+        return str(why)
+    return ""
+
+
+@case("what YAML has and JSON has not is a sentence")
+def _():
+    have_yaml()
+    for text, word in (("hostname: 2026-11-22", "host name"), ("lichgate: {2026-11-22: 1}", "proper"), ("hostname: !!set {a}", "host name"),
+                       ("hostname: !!binary aGVsbG8=", "host name"), ("password: 0x" + "f" * 9999, "proper"),
+                       (r'ssh_authorized_keys: ["%s \ud800"]' % KEY, "proper")):
+        said = seed_refused("#cloud-config\n" + text)
+        need(word in said, f"{text[:60]}: {said}")
+    need("mapping" in seed_refused('version: 2\nethernets: {"a\\nb": 5}', "network-config"))
+    need(not seed_refused("#cloud-config\nusers: [{name: a, expiredate: 2032-09-01}]"))
+
+
+@case("a small seed does not stand for a large one")
+def _():
+    have_yaml()
+    ten = "a0: &a0 {x: y}\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 8))
+    merged = ten.replace("[", "{<<: [").replace("]", "]}")
+    for text in (ten + "password: *a7", merged + "b: *a7", "users: &a [1, *a]"):
+        need("more than" in seed_refused("#cloud-config\n" + text), text)
+
+
+@case("a seed's file that is too large, a link or a pipe is not read")
+def _():
+    have_yaml()
+    put("seed/user-data", "#cloud-config\nhostname: cut\n" + "#" * seed.MAX_BYTES)
+    try:
+        seed.parse(seed.from_folder(path("seed")))
+        need(False, "the beginning was taken for the whole")
+    except Refused as why:
+        need("larger" in str(why), why)
+    put("seed/user-data", "#cloud-config\n")
+    os.symlink("/etc/hostname", path("seed/meta-data"))
+    try:
+        seed.from_folder(path("seed"))
+        need(False, "a link was followed")
+    except Refused as why:
+        need("meta-data" in str(why), why)
+    os.unlink(path("seed/meta-data"))
+    os.mkfifo(path("seed/meta-data"))
+    need(seed.from_folder(path("seed")))
+
+
 @case("a seed in the boot partition is applied like appliance.json")
 def _():
     have_yaml()
