@@ -28,6 +28,9 @@ def library():
 
 
 def hashed(password):
+    if "\0" in password:
+        # crypt() would take what comes before it, nothing perhaps.
+        raise Refused("a password cannot have a NUL character")
     lib = library()
     found = lib.crypt(password.encode(), lib.crypt_gensalt(b"$y$", 0, None, 0))
     if not found or not found.startswith(b"$"):

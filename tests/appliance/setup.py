@@ -512,6 +512,13 @@ def seed_refused(text, place="user-data"):
     return ""
 
 
+@case("a password ends where it ends, not at a NUL")
+def _():
+    have_yaml()
+    said = seed_refused(r'#cloud-config' "\n" r'password: "\0%s"' % SECRET)
+    need("NUL" in said and SECRET not in said, said)
+
+
 @case("what YAML has and JSON has not is a sentence")
 def _():
     have_yaml()
