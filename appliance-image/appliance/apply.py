@@ -27,8 +27,7 @@ def add_arguments(parser):
 def source():
     """(what it is called, its bytes, who reads them), or None if there is nothing to apply."""
     try:
-        with open(paths.APPLIANCE_JSON, "rb") as f:
-            return "appliance.json", f.read(), settings.parse
+        return "appliance.json", settings.read(paths.APPLIANCE_JSON), settings.parse
     except FileNotFoundError:
         pass
     except OSError as e:
@@ -145,8 +144,7 @@ def run(args):
         return at_boot("targets")
     if args.file:
         try:
-            with open(args.file, "rb") as f:
-                name, data, parse = args.file, f.read(), settings.parse
+            name, data, parse = args.file, settings.read(args.file), settings.parse
         except OSError as e:
             raise Refused(f"{args.file} cannot be read: {e.strerror}") from e
     else:

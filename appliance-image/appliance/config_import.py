@@ -8,6 +8,9 @@ import tempfile
 
 from . import Refused, apply, config_export, network, paths, settings, store, tools, users
 
+# A LUN is half a kilobyte.
+MAX_BYTES = 16 << 20
+
 
 def add_arguments(parser):
     parser.add_argument("file", metavar="FILE")
@@ -75,10 +78,10 @@ def put_host_key(key, public):
 
 def run(args):
     try:
-        with open(args.file, "rb") as f:
-            own, number, objects, key, public = check(settings.parse(f.read()))
+        found = settings.parse(settings.read(args.file, MAX_BYTES), MAX_BYTES)
     except OSError as e:
         raise Refused(f"{args.file} cannot be read: {e.strerror}") from e
+    own, number, objects, key, public = check(found)
     objects = with_secrets(objects)
     targets = store.proven(number, objects)
     attached = sum(len(t["sessions"]) for t in tools.shown("target")["targets"])

@@ -43,10 +43,16 @@ def no_twice(pairs):
     return found
 
 
-def parse(data):
+def read(path, most=MAX_BYTES):
+    """The bytes of a file, one more than there may be at most: what is given as a file can have no end."""
+    with open(path, "rb") as f:
+        return f.read(most + 1)
+
+
+def parse(data, most=MAX_BYTES):
     """The dictionary in the bytes of an appliance.json, not yet checked."""
-    if len(data) > MAX_BYTES:
-        raise Refused("the file is larger than a megabyte")
+    if len(data) > most:
+        raise Refused(f"the file is larger than {most >> 20} MiB")
     try:
         found = json.loads(data.decode("utf-8-sig"), object_pairs_hook=no_twice)
         # Half a character, as "\ud800" is, could not be written anywhere.

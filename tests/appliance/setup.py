@@ -610,6 +610,17 @@ def _():
     need(code == 1 and "etc/hosts" in err and err.count("\n") == 1, out + err)
 
 
+@case("thousands of LUNs are not too large to be imported, what has no end is")
+def _():
+    luns_of = [{"key": f"lun:1/{i}", "path": "x" * 500} for i in range(1, 4000)]
+    put("run/export.json", json.dumps({"kind": "lichgate-configuration", "format": 1, "settings": settings(),
+                                       "gateway": {"format": 1, "objects": [*luns_of, {"key": "other:1"}]}}))
+    for words, word in ((("config-import", path("run/export.json")), "'other:1'"), (("config-import", "/dev/zero"), "larger"),
+                        (("apply", "/dev/zero"), "larger")):
+        code, out, err = command(*words)
+        need(code == 1 and word in err and err.count("\n") == 1, out + err)
+
+
 @case("the label of a seed is read from FAT and ISO 9660")
 def _():
     fat = bytearray(65536)
