@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """lichgate-appliance config-export: everything that makes this appliance this one, as one JSON file."""
 import json
+import os
 import sys
 import time
 
@@ -41,6 +42,8 @@ def run(args):
     text = json.dumps(collected(not args.no_secrets), indent=1) + "\n"
     if args.file == "-":
         sys.stdout.write(text)
+    elif os.path.exists(args.file) and not os.path.isfile(args.file):
+        raise Refused(f"{args.file} is no regular file; '-' is the standard output")
     else:
         try:
             tools.write(args.file, text, 0o600)

@@ -621,6 +621,13 @@ def _():
         need(code == 1 and word in err and err.count("\n") == 1, out + err)
 
 
+@case("an export replaces no device")
+def _():
+    os.symlink("/dev/null", path("run/null"))
+    code, out, err = command("config-export", path("run/null"))
+    need(code == 1 and "regular" in err and os.path.islink(path("run/null")), out + err)
+
+
 @case("the label of a seed is read from FAT and ISO 9660")
 def _():
     fat = bytearray(65536)
