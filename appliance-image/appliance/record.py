@@ -6,15 +6,18 @@ import os
 from . import disks, paths, slots
 
 PATH = os.path.join(paths.STATE, "update.json")
+KEYS = {"version", "slot", "state", "why"}
 
 
 def last():
-    """{"version", "slot", "state", "why"}; state: unfinished, written, kept or refused. None: no update yet."""
+    """{"version", "slot", "state", "why"}; state: unfinished, written, kept or refused. None: no update yet, or none known."""
     try:
         with open(PATH, encoding="utf-8") as f:
-            return json.load(f)
+            known = json.load(f)
     except (OSError, ValueError):
         return None
+    # The version in the other slot may be another one, which writes it otherwise.
+    return known if isinstance(known, dict) and KEYS <= known.keys() else None
 
 
 def keep(version, slot, state, why=""):

@@ -203,6 +203,18 @@ def _(_lab, _services):
     _root.hold("a", "1", KEY)
 
 
+@case("a record of the last update that another version wrote is passed over")
+def _(_lab, _services):
+    trial()
+    for text in ('{"version": "2", "state": "written", "why": ""}', "[2]", "2"):
+        put("var/lib/appliance/update.json", text.encode())
+        _root.grubenv(good="a", **{"try": ""})
+        code, out, err = command("confirm")
+        need(code == 0 and slots.environment()["good"] == "b", out + err)
+        code, out, err = command("status")
+        need(code == 0 and "last update" not in out, out + err)
+
+
 @case("a state partition without room does not have the good slot counted out")
 def _(_lab, _services):
     trial("quiet lichgate.slot=a")
