@@ -72,8 +72,16 @@ def device(sys_dir):
     return os.path.join(paths.DEV, uevent(sys_dir)["DEVNAME"])
 
 
+def on(path, call, *args):
+    """A call whose error says which file it is about, as an error of opening one does."""
+    try:
+        return call(*args)
+    except OSError as e:
+        raise OSError(e.errno, e.strerror, path) from e
+
+
 def write(path, pieces, at=0):
-    """Writes pieces to a device that nobody else uses, and returns when the disk has them."""
+    """Writes pieces to a file, or a device that nobody else uses, and returns when the disk has them."""
     # O_EXCL: a device that is mounted, or below a device that is, says EBUSY.
     fd = os.open(path, os.O_WRONLY | os.O_EXCL)
     try:
@@ -81,12 +89,12 @@ def write(path, pieces, at=0):
         for piece in pieces:
             view = memoryview(piece)
             while view:
-                n = os.pwrite(fd, view, at)
+                n = on(path, os.pwrite, fd, view, at)
                 view, at, pending = view[n:], at + n, pending + n
             if pending >= UNWRITTEN:
-                os.fdatasync(fd)
+                on(path, os.fdatasync, fd)
                 pending = 0
-        os.fsync(fd)
+        on(path, os.fsync, fd)
     finally:
         os.close(fd)
 
@@ -103,7 +111,7 @@ def pieces(path, size, at=0):
         # O_DIRECT wants memory at a page's start, and lengths of whole blocks.
         with mmap.mmap(-1, PIECE) as room:
             while size > 0:
-                n = os.preadv(fd, [room], at)
+                n = on(path, os.preadv, fd, [room], at)
                 if n == 0:
                     return
                 n = min(n, size)
@@ -124,17 +132,15 @@ def sha256(path, size):
 def sync_directory(path):
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(fd)
+        on(path, os.fsync, fd)
     finally:
         os.close(fd)
 
 
 def put(path, content):
     """Puts a file in the place of another: at every moment the name has the old one or the new one, whole."""
-    with open(path + ".new", "wb") as f:
-        for piece in content:
-            f.write(piece)
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(path + ".new", path)
+    new = path + ".new"
+    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666))
+    write(new, content)
+    os.replace(new, path)
     sync_directory(os.path.dirname(path))

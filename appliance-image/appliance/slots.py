@@ -65,8 +65,8 @@ def set_environment(**changes):
         raise Refused("GRUB's environment block is full")
     fd = os.open(paths.GRUBENV, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
-        os.pwrite(fd, text.ljust(ENV_SIZE, "#").encode("ascii"), 0)
-        os.fsync(fd)
+        disks.on(paths.GRUBENV, os.pwrite, fd, text.ljust(ENV_SIZE, "#").encode("ascii"), 0)
+        disks.on(paths.GRUBENV, os.fsync, fd)
     finally:
         os.close(fd)
 

@@ -3,6 +3,7 @@
 # runner: timeout=300
 """update, rollback and status on a directory that looks like an appliance."""
 import contextlib
+import errno
 import io
 import json
 import os
@@ -167,6 +168,39 @@ def _():
     slots.set_environment(**{"try": "b"})
     need(env() == {"good": "a", "try": "b"}, str(env()))
     fresh()
+
+
+@case("a disk that fails is named as what failed, and not the update file")
+def _():
+    put("tmp/u", update_of("2", KEY))
+    refused(["update", "/proc/self/mem"], "update: /proc/self/mem: Input/output error")
+    os.symlink("/dev/full", path("var/lib/appliance/update.json.new"))
+    refused(["update", path("tmp/u")], f"update: {path('var/lib/appliance/update.json.new')}: No space left")
+    os.unlink(path("var/lib/appliance/update.json.new"))
+    os.unlink(path("dev/vda4"))
+    os.symlink("/dev/full", path("dev/vda4"))
+    code, _, err = command("update", path("tmp/u"))
+    need(code == 1 and f"update: {path('dev/vda4')}: No space left" in err, err)
+    os.unlink(path("dev/vda4"))
+    fresh()
+    kept = os.fsync
+    for name, file in (("grubenv", "boot/grub/grubenv"), ("initrd.new", "boot/b/initrd.new"), ("b", "boot/b")):
+        def full(fd, name=name):
+            if os.path.basename(os.readlink(f"/proc/self/fd/{fd}")) == name:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync = full
+        code, _, err = command("update", path("tmp/u"))
+        os.fsync = kept
+        need(code == 1 and f"update: {path(file)}: No space left" in err, err)
+        fresh()
+
+    def dying(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    read, os.preadv = os.preadv, dying
+    code, _, err = command("rollback")
+    os.preadv = read
+    need(code == 1 and f"rollback: {path('boot/b/vmlinuz')}: Input/output error" in err, err)
 
 
 class Cut(BaseException):
