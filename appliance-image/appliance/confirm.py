@@ -5,6 +5,8 @@ lichgate-appliance confirm: a slot that is not known to be good has to pass the 
 After an update the unit lichgate-confirm.service runs this, and systemd reboots if it fails or does not end: GRUB has
 forgotten `try` already, so that the good slot comes back by itself.
 """
+import contextlib
+
 from . import Refused, record, selftest, slots, update
 
 
@@ -26,6 +28,9 @@ def run(args):
             if now.get("starts"):
                 slots.set_environment(starts="")
             record.settle()
+        # What a self-test that was killed has left is gone now, or, if the daemons are not up, at another boot.
+        with contextlib.suppress(selftest.Failed), selftest.alone():
+            selftest.clean()
         say(f"Slot {slot} is the good one.")
         return 0
     held = slots.manifest(slot)

@@ -21,6 +21,8 @@ STATE = at("/var/lib/appliance")
 UPDATE_KEY = at("/usr/lib/lichgate/update.pub")
 # Held by whoever changes slots.
 LOCK = at("/run/lichgate-appliance.lock")
+# Held by the self-test that has the scratch target.
+SELFTEST_LOCK = at("/run/lichgate-selftest.lock")
 CMDLINE = at("/proc/cmdline")
 MOUNTS = at("/proc/self/mountinfo")
 SYS = at("/sys")

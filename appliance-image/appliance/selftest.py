@@ -3,8 +3,8 @@
 lichgate-appliance selftest: do the daemons serve? A login over TCP to a scratch target in memory, a write, a read and a
 persistent reservation; with --restart the gateway is restarted and has to know the reservation afterwards.
 
-The scratch target is for one initiator whose name nobody can guess. It is removed at the end, and one that a power cut
-left behind is removed first. The configuration of users is not touched.
+The scratch target is for one initiator whose name nobody can guess, and for one self-test at a time. It is removed at the
+end, and one that a power cut left behind is removed first, and at each boot. The configuration of users is not touched.
 """
 import contextlib
 import json
@@ -14,7 +14,7 @@ import struct
 import subprocess
 import time
 
-from . import initiator
+from . import initiator, paths, update
 
 TARGET = "iqn.2026-11.localhost.lichgate:selftest"
 DAEMONS = ("lichgate-mgmtd.service", "lichgated.service")
@@ -107,6 +107,11 @@ def clean():
             lgtadm("-m", "portal", "-o", "delete", "-P", f"portal={LOOPBACK}")
 
 
+def alone():
+    """One self-test at a time has the scratch target."""
+    return update.locked(wait=True, path=paths.SELFTEST_LOCK)
+
+
 @contextlib.contextmanager
 def scratch(name):
     """A target with a LUN in memory for the initiator of that name."""
@@ -175,6 +180,11 @@ def check(wait, restart, tell):
     """Raises Failed, or calls tell with each thing that worked."""
     wait_for(not_up, wait)
     tell("both daemons are up and the gateway has its configuration")
+    with alone():
+        serves(wait, restart, tell)
+
+
+def serves(wait, restart, tell):
     clean()
     if not show("system")["system"]["ready"]:
         tell("the gateway is set offline: no login is tried")

@@ -21,9 +21,9 @@ def add_arguments(parser):
 
 
 @contextlib.contextmanager
-def locked(wait=False):
+def locked(wait=False, path=paths.LOCK):
     """One command at a time changes slots; another is refused, or waits."""
-    fd = os.open(paths.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

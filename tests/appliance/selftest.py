@@ -83,6 +83,39 @@ def _(lab, _services):
     untouched(lab)
 
 
+@case("what a self-test that was killed left behind goes at the next boot")
+def _(lab, _services):
+    lab.tadm("-m", "target", "-o", "new", "-t", "9", "-T", selftest.TARGET)
+    put("proc/cmdline", "quiet lichgate.slot=a")
+    _root.grubenv(good="a")
+    need(command("confirm")[0] == 0)
+    untouched(lab)
+    kept = selftest.show
+    selftest.show = lambda what: selftest.lgtadm("-m", "nothing")
+    code, _out, err = command("confirm")
+    selftest.show = kept
+    need(code == 0, "a daemon that is not up takes the slot down: " + err)
+
+
+@case("two self-tests at a time do not fail each other: the one of a version on trial decides")
+def _(lab, _services):
+    failed = []
+
+    def one():
+        try:
+            selftest.check(10, False, lambda _what: None)
+        except selftest.Failed as why:
+            failed.append(str(why))
+
+    two = [threading.Thread(target=one) for _ in range(2)]
+    for thread in two:
+        thread.start()
+    for thread in two:
+        thread.join()
+    need(not failed, str(failed))
+    untouched(lab)
+
+
 @case("a self-test with the gateway set offline tries no login, and one with a unit that failed ends at once")
 def _(lab, services):
     lab.tadm("-m", "system", "-o", "update", "-n", "State", "-v", "offline")
