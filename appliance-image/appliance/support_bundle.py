@@ -237,6 +237,9 @@ def archive(bundle, top, now):
 
 def write(path, data):
     """Whole or not at all, and nobody else's to read."""
+    # It would take the place of a device, or of /dev/stdout, for all programs until the next boot.
+    if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
+        raise Refused(f"{path} is no regular file")
     new = path + ".new"
     try:
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -135,6 +135,12 @@ def _():
             need(not m.name.endswith("/appliance.json") or b"left out" in tar.extractfile(m).read())
     code, _, err = command("support-bundle", "--output", path("none/x.tar.xz"))
     need(code == 1 and len(err.splitlines()) == 1 and not os.path.exists(path("none")), err)
+    os.symlink(out, path("link"))
+    os.mkfifo(path("fifo"))
+    for name in ("link", "fifo"):
+        before = os.lstat(path(name)).st_ino
+        code, _, err = command("support-bundle", "--output", path(name))
+        need(code == 1 and "no regular file" in err and os.lstat(path(name)).st_ino == before, err)
 
 
 @case("support-bundle: if a secret slips through, nothing is written")
