@@ -3,6 +3,7 @@
 appliance.json: every key and value of it is checked here, before anybody changes anything; README.md describes the
 format. What counts for this appliance is kept in the same format, without portals and targets, which lgtadm keeps.
 """
+import base64
 import ipaddress
 import json
 import re
@@ -21,6 +22,8 @@ WITH_BITS = re.compile(r"[0-9a-fA-F:.]+(/[0-9.]+)?")
 IQN = re.compile(r"(iqn\.\d{4}-\d{2}\.|eui\.|naa\.)[A-Za-z0-9:.-]+")
 SSH_KEY = re.compile(r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
                      r" [A-Za-z0-9+/]{40,}={0,2}( [^\r\n]*)?")
+# With the name of the kind.
+SSH_KEY_FIELDS = {"ssh-ed25519": 2, "ssh-rsa": 3, "ecdsa-sha2": 3, "sk-ssh-ed25519": 3, "sk-ecdsa-sha2": 4}
 PASSWORD_HASH = re.compile(r"\$(y|gy|7|6|5|2[abxy])\$[./A-Za-z0-9$=,-]{20,}")
 BOND_MODES = ("802.3ad", "active-backup", "balance-rr", "balance-xor", "balance-tlb", "balance-alb")
 HASHES = ("layer2", "layer2+3", "layer3+4")
@@ -183,7 +186,26 @@ def gateway(value, place):
 
 
 def ssh_key(value, place):
-    return string(value.strip() if isinstance(value, str) else value, place, SSH_KEY, "a public SSH key")
+    text = string(value.strip() if isinstance(value, str) else value, place, SSH_KEY, "a public SSH key")
+    if not is_whole(*text.split()[:2]):
+        raise Wrong(place, f"{quoted(text)} is a public SSH key that was cut or changed on its way")
+    return text
+
+
+def is_whole(kind, data):
+    """A terminal wraps lines and cuts the longest; with what is left nobody would get in."""
+    try:
+        data = base64.b64decode(data, validate=True)
+    except ValueError:
+        return False
+    found = []
+    while data:
+        end = 4 + int.from_bytes(data[:4], "big")
+        if len(data) < end:
+            return False
+        found.append(data[4:end])
+        data = data[end:]
+    return found[0] == kind.encode() and len(found) == SSH_KEY_FIELDS[kind.split("@")[0].split("-nistp")[0]]
 
 
 def password_hash(value, place):

@@ -66,6 +66,8 @@ def _():
         "member": ({"network": {"interfaces": [port, {"name": "bond0", "bond": {"members": ["eth0"]}}]}}, "eth0"),
         "folder": ({"network": {"interfaces": [{"name": "../x", "dhcp": True}]}}, "name"),
         "key": ({"ssh_keys": ["ssh-ed25519 AAAA\nssh-rsa x"]}, "ssh_keys[0]"),
+        "a key that was cut": ({"ssh_keys": [KEY[:60]]}, "ssh_keys[0]: "),
+        "a key of another kind": ({"ssh_keys": [KEY.replace("ssh-ed25519", "ssh-rsa")]}, "ssh_keys[0]: "),
         "hash": ({"password_hash": SECRET}, "password_hash"),
         "chap": ({"targets": [{"chap": {"user": "u", "password": "short"}}]}, "targets[0].chap.password"),
         "chap text": ({"targets": [{"chap": f"host:{SECRET}"}]}, "targets[0].chap"),
