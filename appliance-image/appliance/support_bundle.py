@@ -202,6 +202,12 @@ def clean_file(path, text, known):
     return clean(text, known)
 
 
+def tells(text, known):
+    """Not in words of the bundle's own, of which the names of its files are others: somebody's secret may be one of them."""
+    text = text.replace(REMOVED, "\n")
+    return any(s in text for secret in known for s in spellings(secret))
+
+
 def ask(argv):
     """What a command says; that it cannot be had is told in its place."""
     try:
@@ -260,9 +266,7 @@ def make(output=None):
     known = secrets()
     top = f"lichgate-support-{clean(socket.gethostname(), known)}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}"
     bundle = collect(known)
-    # Not in words of its own, such as the names of its files: somebody's secret may be one of them.
-    told = [text.replace(REMOVED, "\n") for text in bundle.values()]
-    if any(s in text for secret in known for s in spellings(secret) for text in told):
+    if any(tells(text, known) for text in bundle.values()):
         raise Refused("a secret of this machine is still in what was collected: nothing was written")
     data = archive(bundle, top, now)
     path = output or os.path.join(FOLDER, top + ".tar.xz")
