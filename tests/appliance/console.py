@@ -280,6 +280,8 @@ def _():
     need(t.end() == 0)
 
 
+# Whoever started this may have ignored it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 machine()
 program("lichgate-appliance", '#!/bin/sh\necho "called $*"\n')
 command("first-boot")
