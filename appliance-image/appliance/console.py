@@ -84,9 +84,9 @@ class Terminal:
             # Without a newline for ever: not somebody who types.
             self.rest = (self.rest + data.replace(b"\r", b"\n"))[-8192:]
         text, _, self.rest = self.rest.partition(b"\n")
-        return "".join(c for c in text.decode("utf-8", "replace") if c.isprintable()).strip()
+        return "".join(c for c in text.decode("utf-8", "replace") if c.isprintable())
 
-    def ask(self, prompt, secs=IDLE_SECS, needed=False):
+    def ask(self, prompt, secs=IDLE_SECS, needed=False, exact=False):
         try:
             sys.stdout.write(prompt)
             sys.stdout.flush()
@@ -95,20 +95,22 @@ class Terminal:
         answer = self.line(secs)
         if answer is None:
             raise Idle
+        answer = answer if exact else answer.strip()
         if needed and not answer:
             raise Back
         return answer
 
     def secret(self, prompt):
+        """As it was typed: a blank at its end is one to SSH, too."""
         try:
             old = termios.tcgetattr(self.fd)
         except termios.error:
-            return self.ask(prompt)
+            return self.ask(prompt, exact=True)
         new = list(old)
         new[3] &= ~termios.ECHO
         termios.tcsetattr(self.fd, termios.TCSADRAIN, new)
         try:
-            return self.ask(prompt)
+            return self.ask(prompt, exact=True)
         finally:
             termios.tcsetattr(self.fd, termios.TCSADRAIN, old)
             self.say()

@@ -221,6 +221,19 @@ def _():
     need(t.end() == 0)
 
 
+@case("a secret keeps its blanks, an answer does not")
+def _():
+    here, there = os.pipe()
+    os.write(there, b" two words \n two words \n")
+    stdin, sys.stdin = sys.stdin, os.fdopen(here)
+    try:
+        term = console.Terminal()
+        need((term.secret(""), term.ask("")) == (" two words ", "two words"))
+    finally:
+        sys.stdin = stdin
+        os.close(there)
+
+
 @case("^C does not shorten the wait after a wrong password")
 def _():
     class Guess:
