@@ -40,4 +40,12 @@ def _():
     need("/dev/nodisk has no partition lichgate-a" in said.stderr, str(said))
 
 
+@case("without options of its boot.cfg a slot is given up by a restart as well, and not for a shell")
+def _():
+    # The panic of initramfs-tools restarts after so many seconds, and with none opens a shell.
+    for given, secs in (("", "10"), ("3", "3")):
+        said = shell(f'panic={given}; panic() {{ echo "$panic: $*"; exit 1; }}; mountroot').stdout
+        need(said.startswith(f"{secs}: lichgate: the kernel's command line lacks"), said)
+
+
 sys.exit(run())
