@@ -204,7 +204,7 @@ def versions():
     """slot → manifest of each slot that GRUB would boot; they have to be signed, and the kernels whole."""
     held = {}
     for slot in slots.SLOTS:
-        if os.path.exists(os.path.join(slots.directory(slot), "boot.cfg")):
+        if slots.there(slot):
             held[slot] = rollback.signed(slot)
             wrong = update.proven(slot, held[slot], None, ("vmlinuz", "initrd"))
             if wrong:

@@ -75,10 +75,22 @@ def directory(slot):
     return os.path.join(paths.BOOT, slot)
 
 
-def manifest(slot):
-    """What a slot holds, or None: boot.cfg is written last and removed first, so without it the slot is empty."""
+def there(slot):
+    """
+    Would GRUB choose a slot? boot.cfg is written last and removed first, so without it the slot is empty. FAT gives a file its
+    name before its content.
+    """
     try:
-        os.stat(os.path.join(directory(slot), "boot.cfg"))
+        return os.path.getsize(os.path.join(directory(slot), "boot.cfg")) > 0
+    except FileNotFoundError:
+        return False
+
+
+def manifest(slot):
+    """What a slot holds, or None."""
+    if not there(slot):
+        return None
+    try:
         with open(os.path.join(directory(slot), "manifest.json"), encoding="utf-8") as f:
             return json.load(f)
     except (OSError, ValueError):

@@ -308,6 +308,14 @@ def _():
     fresh()
 
 
+@case("a boot.cfg that a power cut left with a name and no content is that of an empty slot")
+def _():
+    put("boot/b/boot.cfg", b"")
+    out = command("status")[1]
+    need(out == "slot a: 1 (running, good)\nslot b: empty\n", out)
+    fresh()
+
+
 @case("an update that broke off is told as unfinished, whatever was written before it")
 def _():
     command("update", "-", stdin=update_of("2", KEY))
