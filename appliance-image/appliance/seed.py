@@ -340,4 +340,5 @@ def bond(members, mode, policy):
 def without_members(entries):
     """A bond's members have nothing of their own; in appliance.json they need no entry."""
     members = {m for e in entries for m in e.get("bond", {}).get("members", [])}
-    return [e for e in entries if settings.named(e) not in members]
+    # One without a name is refused later.
+    return [e for e in entries if (e.get("name") or e.get("mac")) not in members]

@@ -529,6 +529,8 @@ def _():
                        (r'ssh_authorized_keys: ["%s \ud800"]' % KEY, "proper")):
         said = seed_refused("#cloud-config\n" + text)
         need(word in said, f"{text[:60]}: {said}")
+    for text in ("version: 1\nconfig: [{type: physical}]", 'version: 2\nethernets: {"": {dhcp4: true}}'):
+        need("interfaces[0].name" in seed_refused(text, "network-config"), text)
     need("mapping" in seed_refused('version: 2\nethernets: {"a\\nb": 5}', "network-config"))
     need(not seed_refused("#cloud-config\nusers: [{name: a, expiredate: 2032-09-01}]"))
 
