@@ -14,12 +14,13 @@ KEPT = paths.at("/var/lib/appliance/settings.json")
 MAX_BYTES = 1 << 20
 
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.I)
-PORT_NAME = re.compile(r"[A-Za-z0-9_.*?-]{1,15}")
-LINK_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,15}")
+# Without the names that networkd does not take: it would pass over the whole interface.
+PORT_NAME = re.compile(r"(?!([0-9]+|all|default)$)[A-Za-z0-9_.*?-]{1,15}")
+LINK_NAME = re.compile(r"(?!(\.{1,2}|[0-9]+|all|default)$)[A-Za-z0-9_.-]{1,15}")
 HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 IP = re.compile(r"[0-9a-fA-F:.]+(%[A-Za-z0-9_.-]+)?")
 WITH_BITS = re.compile(r"[0-9a-fA-F:.]+(/[0-9.]+)?")
-IQN = re.compile(r"(iqn\.\d{4}-\d{2}\.|eui\.|naa\.)[A-Za-z0-9:.-]+")
+IQN = re.compile(r"(iqn\.[0-9]{4}-[0-9]{2}\.|eui\.|naa\.)[A-Za-z0-9:.-]+")
 SSH_KEY = re.compile(r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
                      r" [A-Za-z0-9+/]{40,}={0,2}( [^\r\n]*)?")
 # With the name of the kind.
@@ -180,6 +181,9 @@ def is_address(value):
 
 def gateway(value, place):
     found = list_of(address)(value if isinstance(value, list) else [value], place)
+    for g in found:
+        if "%" in g:
+            raise Wrong(place, f"{quoted(g)} is of this interface anyhow: leave out what follows the address")
     if len({":" in g for g in found}) < len(found):
         raise Wrong(place, "there are two gateways of one family")
     return found
@@ -230,7 +234,7 @@ def initiator(value, place):
         return value if value == "ALL" else str(ipaddress.ip_network(value, strict=False))
     except ValueError:
         pass
-    if not value.startswith(("iqn.", "eui.", "naa.", "*")):
+    if not value.startswith(("iqn.", "eui.", "naa.", "*")) or "/" in value:
         raise Wrong(place, f"{quoted(value)} is not an address, a network or an iSCSI name")
     return value
 
@@ -357,6 +361,7 @@ def interfaces(value, place):
     unique([(named(e), f"{place}[{i}]") for i, e in enumerate(found)])
     unique([(a.partition("/")[0], f"{place}[{i}].addresses") for i, e in enumerate(found) for a in e["addresses"]])
     unique([(m, f"{place}[{i}].bond.members") for i, e in enumerate(found) if "bond" in e for m in e["bond"]["members"]])
+    unique([(f"VLAN {e['vlan']} on {e['on']}", f"{place}[{i}]") for i, e in enumerate(found) if "on" in e])
     entries = {named(e): e for e in found}
     members = {m: named(e) for e in found if "bond" in e for m in e["bond"]["members"]}
     for i, e in enumerate(found):
