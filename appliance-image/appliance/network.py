@@ -72,7 +72,7 @@ def rendered(network):
     files = {}
 
     def add(kind, text):
-        files[f"{PREFIX}{len(files):02}.{kind}"] = text
+        files[f"{PREFIX}{len(files):05}.{kind}"] = text
 
     # A name before a pattern: networkd takes the first file that matches.
     for name, e in sorted(entries.items(), key=lambda item: any(c in item[0] for c in "*?")):
@@ -81,11 +81,12 @@ def rendered(network):
         for port in e.get("bond", {}).get("members", []):
             add("network", member_file(port, e["name"], e.get("mtu")))
         add("network", link_file(e, vlans.get(name, [])))
-    # A port that only carries VLANs needs no entry.
+    # A port that only carries VLANs needs no entry. One that a pattern is about must not lose what the pattern says.
     members = {m for e in entries.values() for m in e.get("bond", {}).get("members", [])}
     for port in sorted(set(vlans) - set(entries) - members):
-        bare = {"mac" if settings.MAC.fullmatch(port) else "name": port, "dhcp": False, "addresses": []}
-        files = {f"{PREFIX}00-port-{len(files):02}.network": link_file(bare, vlans[port]), **files}
+        like = next((e for name, e in entries.items() if fnmatch.fnmatchcase(port, name)), {"dhcp": False, "addresses": []})
+        own = {**like, "name": port}
+        files = {f"{PREFIX}00000-port-{len(files):05}.network": link_file(own, vlans[port]), **files}
     return files
 
 

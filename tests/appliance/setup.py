@@ -341,6 +341,11 @@ def _():
                   "Gateway=192.0.2.1\n", "DNS=192.0.2.53\n", "MTUBytes=9000\n", "ConfigureWithoutCarrier=yes\n", "Name=eth9\n", "VLAN=v2\n"):
         need(words in text, f"{words!r} is not in\n{text}")
     need("Name=en*" in files[max(files)], "a pattern must not win over a name")
+    many = [{"name": f"v{i}", "vlan": i, "on": "eth0"} for i in range(1, 70)]
+    files = rendered({"name": "e*", "dhcp": True, "mtu": 9000}, *many)
+    need("Name=e*" in files[max(files)] and "Name=eth0\n" in files[min(files)], "a pattern among many names")
+    need("VLAN=v69\n" in files[min(files)] and "DHCP=yes\n" in files[min(files)] and "9000" in files[min(files)],
+         "a port with VLANs loses what the pattern says")
 
 
 @case("a network that nobody confirms goes back, also after a power cut")
