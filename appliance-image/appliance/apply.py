@@ -77,8 +77,15 @@ def set_soft_roce(wanted):
     escaped = [name.replace("-", r"\x2d") for name in wanted]
     units = {f"lichgate-rxe@{name}.service" for name in escaped}
     have = {name for name in os.listdir(WANTS) if name.startswith("lichgate-rxe@")} if os.path.isdir(WANTS) else set()
+    refused = []
     for unit in sorted(have | units):
-        tools.systemctl("enable" if unit in units else "disable", "--now", unit)
+        try:
+            tools.systemctl("enable" if unit in units else "disable", "--now", unit)
+        except Refused as why:
+            # It is enabled all the same, and the others shall be.
+            refused.append(why)
+    if refused:
+        raise refused[0]
 
 
 def apply_targets(config):

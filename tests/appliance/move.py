@@ -33,6 +33,7 @@ def use(lab):
 # Stands in for systemd: the test itself looks after the daemons.
 SYSTEMCTL = """#!/bin/sh
 echo "systemctl $*" >>"$LICHGATE_ROOT/calls"
+case $3 in *eth9*) echo "systemctl: a dependency failed" >&2; exit 1 ;; esac
 case $2 in *mgmtd*) ;; *) exit 0 ;; esac
 rm -f "$LICHGATE_ROOT/answer"
 echo "$1" >"$LICHGATE_ROOT/request.new"
@@ -151,6 +152,17 @@ def _(first, second):
     need(b"OPENSSH" in open(path("etc/ssh/ssh_host_ed25519_key"), "rb").read())
     need([o["secret"] for o in store.load()[1] if o["key"] == "account:host"] == [SECRET])
     second.tadm("-m", "target", "-o", "update", "-t", 3, "-n", "alias", "-v", "still takes changes")
+
+
+@case("a port for RDMA in software that this machine lacks is said, and the rest is imported")
+def _(_first, second):
+    with open(FILE, encoding="utf-8") as f:
+        found = json.load(f)
+    found["settings"]["options"] = {"soft_roce": ["eth9"]}
+    with open(FILE, "w", encoding="utf-8") as f:
+        json.dump(found, f)
+    code, out, err = imported(second)
+    need(code == 0 and "RDMA" in out and out.endswith("imported\n"), f"{code} {out}{err}")
 
 
 @case("a configuration that the gateway does not take is taken back")

@@ -388,6 +388,15 @@ def _():
     apply.set_soft_roce(["eth0", "san-a"])
     need(calls() == ["systemctl disable --now lichgate-rxe@bond0.service", "systemctl enable --now lichgate-rxe@eth0.service",
                      r"systemctl enable --now lichgate-rxe@san\x2da.service"])
+    kept = get("bin/systemctl")
+    put("bin/systemctl", kept + b'case "$*" in *eth8*) exit 1 ;; esac\n')
+    try:
+        apply.set_soft_roce(["eth8", "eth9"])
+        need(False, "not refused")
+    except Refused:
+        need("systemctl enable --now lichgate-rxe@eth9.service" in calls(), "the others have to do without")
+    finally:
+        put("bin/systemctl", kept)
 
 
 def but_calls(found):
