@@ -131,7 +131,7 @@ class History:
 
 # What is on the disk at that moment, for the first time; and the slot that boots then.
 MOMENTS = {
-    "the kernel is being written": ("a", lambda h, trial: h.esp("b/vmlinuz.new") or h.esp("b/initrd.new")),
+    "the initrd is being written": ("a", lambda h, trial: h.esp("b/vmlinuz") and not h.esp("b/initrd")),
     "half of the root is written": ("a", lambda h, trial: h.reach >= root_size() // 2),
     "all but boot.cfg is written": ("a", lambda h, trial: h.esp("b/manifest.json") and not h.esp("b/boot.cfg")),
     "the slot is to be tried": ("b", lambda h, trial: h.environment()["try"] == "b"),
