@@ -29,7 +29,9 @@ def tested(slot, why):
     """The self-test of a slot has ended; why: what failed, or ''."""
     known = last()
     if known and known["slot"] == slot:
-        keep(known["version"], slot, "refused" if why else "kept", why)
+        # A power cut may have come between an update's word here and what it did to the slot.
+        held = slots.manifest(slot) or known
+        keep(held["version"], slot, "refused" if why else "kept", why)
 
 
 def settle():

@@ -248,6 +248,14 @@ def _(_lab, _services):
         need(code == 0 and "last update" not in out, out + err)
 
 
+@case("what a power cut let an update only announce is not told of the version that was tried")
+def _(_lab, _services):
+    trial()
+    record.keep("3", "b", "unfinished")
+    need(command("confirm")[0] == 0)
+    need(record.last() == {"version": "2", "slot": "b", "state": "kept", "why": ""}, str(record.last()))
+
+
 @case("a state partition without room does not have the good slot counted out")
 def _(_lab, _services):
     trial("quiet lichgate.slot=a")
