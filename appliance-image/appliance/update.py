@@ -101,7 +101,7 @@ def write(stream, slot, device, manifest, signature, said):
 def install(stream):
     now = slots.running()
     if slots.environment().get("good") != now:
-        raise Refused(f"slot {now} runs and is not known to be good yet: wait for its self-test "
+        raise Refused(f"slot {now} runs and is not the good one: wait for its self-test, or after a rollback restart "
                       "(lichgate-appliance status)")
     slot = slots.other(now)
     device, room = disks.own_partition("lichgate-" + slot)
@@ -125,6 +125,8 @@ def install(stream):
 def run(args):
     try:
         with locked():
+            if args.file == "-" and sys.stdin is None:
+                raise Refused("there is no standard input")
             if args.file == "-":
                 install(sys.stdin.buffer)
             else:

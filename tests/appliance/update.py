@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import os
+import subprocess
 import sys
 
 import _root
@@ -146,6 +147,17 @@ def _():
     code, _, err = command("update", "-", stdin=update_of("2", KEY))
     need(code == 1 and "not booted from a slot" in err, err)
     fresh()
+    need(command("rollback")[0] == 0)
+    code, _, err = command("update", "-", stdin=update_of("2", KEY))
+    need(code == 1 and "after a rollback restart" in err, err)
+    fresh()
+
+
+@case("without a standard input there is no update on it")
+def _():
+    p = subprocess.run(["sh", "-c", 'exec "$0" -m appliance update - <&-', sys.executable], capture_output=True, text=True,
+                       check=False, env=dict(os.environ, PYTHONPATH=os.path.join(_root.TOP, "appliance-image")))
+    need(p.returncode == 1 and p.stderr == "lichgate-appliance update: there is no standard input\n", p.stderr)
 
 
 @case("a damaged block of GRUB's is not taken for more than GRUB takes it for, and is made anew")
