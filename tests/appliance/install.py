@@ -148,6 +148,28 @@ def _():
     _root.grubenv(good="a")
 
 
+@case("a second path to the system's own disk, or to a LUN, is not erased")
+def _():
+    put("sys/devices/vda/device/wwid", "naa.5000\n")
+    put("sys/devices/vdb/device/wwid", "naa.5000\n")
+    target(b"x")
+    refused(["vdb", "--erase"], "vdb: it may be another path to the disk that the system runs from")
+    # With nothing on it it is not that disk, whatever a maker of sticks wrote into all of them.
+    target()
+    need(command("install")[1].endswith("vdb  0.0 GB  Blank\n"))
+    put("sys/devices/vda/device/wwid", "")
+    hardware("vdc", "Twin", TARGET_MIB * MIB, 252)
+    put("sys/devices/vdc/device/wwid", "naa.5000\n")
+    targets[:] = [{"iqn": "iqn.a:b", "luns": [{"lun": 3, "path": "/dev/vdc"}]}]
+    for fill in (b"", b"x"):
+        target(fill)
+        refused(["vdb", "--erase"], "vdb: it may be another path to LUN 3 of iqn.a:b")
+    targets.clear()
+    put("sys/devices/vdb/device/wwid", "")
+    os.unlink(path("sys/class/block/vdc"))
+    shutil.rmtree(path("sys/devices/vdc"))
+
+
 @case("an installation without questions names its disk, and waits for the start of this boot to be told to GRUB")
 def _():
     target()
