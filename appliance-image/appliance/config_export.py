@@ -24,7 +24,8 @@ def collected(secrets):
     """
     number, objects = store.load()
     own = settings.kept()
-    # It may have been set by passwd.
+    # It may have been set by passwd, or locked: then the one before must not open another appliance.
+    own.pop("password_hash", None)
     if settings.PASSWORD_HASH.fullmatch(users.stored_hash() or ""):
         own["password_hash"] = users.stored_hash()
     found = {"kind": KIND, "format": FORMAT, "at": int(time.time()), "secrets": secrets,

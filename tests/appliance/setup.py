@@ -647,6 +647,17 @@ def _():
         need(code == 1 and word in err and err.count("\n") == 1, out + err)
 
 
+@case("a password that is locked is not exported as it was before")
+def _():
+    users.change(password_hash=HASH)
+    put("etc/shadow", f"root:!{HASH}:19000:0:99999:7:::\n")
+    code, out, err = command("config-export", "-")
+    need(code == 0 and HASH not in out, out + err)
+    put("etc/shadow", "root:*:19000:0:99999:7:::\n")
+    users.change(password_hash=None)
+    calls()
+
+
 @case("an export replaces no device")
 def _():
     os.symlink("/dev/null", path("run/null"))
