@@ -95,6 +95,7 @@ def load_yaml(text, name):
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         bounded(node, name)
+        words_as_keys(node)
         found = loader.construct_document(node) if node else None
         # Half a character, a number of thousands of digits or a date as a key: nothing that could be written.
         json.dumps(found, ensure_ascii=False, default=str).encode()
@@ -118,6 +119,16 @@ def bounded(node, name):
             todo += parts
         if left < 0:
             raise Refused(f"{name} has more than {MOST_VALUES} values")
+
+
+def words_as_keys(node):
+    """YAML takes the word "on" for true, also where it is a key: what a VLAN is on."""
+    if isinstance(getattr(node, "value", None), list):
+        for it in node.value:
+            for part in it if isinstance(it, tuple) else [it]:
+                words_as_keys(part)
+            if isinstance(it, tuple) and it[0].tag == "tag:yaml.org,2002:bool":
+                it[0].tag = "tag:yaml.org,2002:str"
 
 
 def mapping(value, name):

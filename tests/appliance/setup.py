@@ -498,6 +498,8 @@ def _():
     bond, vlan = seeded(user_data="", network_config=SEED_NET_1)["network"]["interfaces"]
     need(bond["bond"] == {"members": ["52:54:00:00:00:01", "52:54:00:00:00:02"], "mode": "active-backup"}, bond)
     need(vlan["addresses"] == ["192.0.2.5/24"] and vlan["on"] == "bond0" and vlan["vlan"] == 5, vlan)
+    own = seeded(user_data="#cloud-config\nlichgate: {network: {interfaces: [{name: v, vlan: 5, on: eth0, dhcp: on}]}}\n")
+    need(own["network"]["interfaces"] == [{"name": "v", "vlan": 5, "on": "eth0", "dhcp": True, "addresses": []}], own)
     plain = seeded(user_data="#cloud-config\npassword: correct horse\nssh_pwauth: no\n")
     need(plain["options"] == {"ssh_password": False}, plain)
     need(plain["password_hash"].startswith("$y$"), plain)
