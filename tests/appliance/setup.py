@@ -665,6 +665,10 @@ def _():
     os.symlink("/dev/null", path("run/null"))
     code, out, err = command("config-export", path("run/null"))
     need(code == 1 and "regular" in err and os.path.islink(path("run/null")), out + err)
+    put("run/file", "")
+    os.symlink("file", path("run/stdout"))
+    code, out, err = command("config-export", path("run/stdout"))
+    need(code == 1 and "regular" in err and os.path.islink(path("run/stdout")), out + err)
 
 
 @case("the label of a seed is read from FAT and ISO 9660")
