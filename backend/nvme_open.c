@@ -43,15 +43,16 @@ static int
 open_node(struct opening *p, const char *path, int flags, int *fd)
 {
 	char why[160];
+	int e;
 
 	*fd = open(path, (p->o.ro ? O_RDONLY : O_RDWR) | O_CLOEXEC | flags);
 	if (*fd >= 0)
 		return 0;
-	if (errno == EBUSY)
-		return refuse(p, -EBUSY, "%s is in use: %s is mounted, or part of another device",
+	e = errno;
+	if (e == EBUSY)
+		return refuse(p, -e, "%s is in use: %s is mounted, or part of another device",
 			      p->o.path, path);
-	return refuse(p, -errno, "cannot open %s: %s", path,
-		      be_open_reason(errno, why, sizeof(why)));
+	return refuse(p, -e, "cannot open %s: %s", path, be_open_reason(e, why, sizeof(why)));
 }
 
 /* The block device is held, or somebody could mount it. */

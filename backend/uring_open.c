@@ -60,14 +60,16 @@ open_failed(struct opening *p, int e)
 static int
 open_path(struct opening *p)
 {
-	int excl = 0, rc;
+	int excl = 0, e, rc;
 	char why[160];
 
 	if (!p->o.path)
 		return refuse(p, -EINVAL, "a file or block device needs path=");
-	if (stat(p->o.path, &p->st))
-		return refuse(p, -errno, "cannot open %s: %s", p->o.path,
-			      be_open_reason(errno, why, sizeof(why)));
+	if (stat(p->o.path, &p->st)) {
+		e = errno;
+		return refuse(p, -e, "cannot open %s: %s", p->o.path,
+			      be_open_reason(e, why, sizeof(why)));
+	}
 	if (!S_ISREG(p->st.st_mode) && !S_ISBLK(p->st.st_mode))
 		return refuse(p, -EINVAL, "%s is neither a regular file nor a block device",
 			      p->o.path);

@@ -122,6 +122,12 @@ START_TEST(test_who_has_no_permission_is_named)
 	refused("uring", KV(t.kv), -EACCES, "Permission denied for the gateway's user ");
 	refused("uring", KV(t.kv, "ro=1"), -EACCES, "Permission denied for the gateway's user ");
 	ck_assert(!root || seteuid(0) == 0);
+	/* Nor may it look into the folder: the kernel says so when it is asked for the type. */
+	ck_assert_int_eq(chmod(t.dir, 0), 0);
+	ck_assert(!root || seteuid(65534) == 0);
+	refused("uring", KV(t.kv), -EACCES, "Permission denied for the gateway's user ");
+	ck_assert(!root || seteuid(0) == 0);
+	ck_assert_int_eq(chmod(t.dir, 0755), 0);
 	tmp_free(&t);
 }
 END_TEST
