@@ -45,9 +45,13 @@ def run(args):
         sys.stdout.write(text)
     elif os.path.lexists(args.file) and (os.path.islink(args.file) or not os.path.isfile(args.file)):
         raise Refused(f"{args.file} is no regular file; '-' is the standard output")
+    elif not os.path.isdir(os.path.dirname(args.file) or "."):
+        # A stick that is not there would leave a backup in memory.
+        raise Refused(f"{args.file} cannot be written: its folder does not exist")
     else:
         try:
             tools.write(args.file, text, 0o600)
         except OSError as e:
             raise Refused(f"{args.file} cannot be written: {e.strerror}") from e
+        print(f"The configuration is in {args.file}.")
     return 0

@@ -627,9 +627,11 @@ def _():
     put("etc/shadow", f"root:{other}:19000:0:99999:7:::\n")
     code, out, err = command("config-export", "export.json")
     need(code == 0 and json.loads(get("run/export.json"))["settings"]["password_hash"] == other, out + err)
-    for words in (("config-export", path("run/export.json/x")), ("config-import", path("run"))):
+    need("export.json" in out, "nobody was told where it is")
+    for words in (("config-export", path("run/export.json/x")), ("config-export", path("run/stick/x")), ("config-import", path("run"))):
         code, out, err = command(*words)
         need(code == 1 and err.count("\n") == 1, out + err)
+    need(not exists("run/stick"), "a folder was made")
     os.chdir("/")
     os.rename(path("etc/hosts"), path("hosts"))
     os.mkdir(path("etc/hosts"))
