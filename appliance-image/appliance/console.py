@@ -512,6 +512,7 @@ def menu_files(term):
     choice = term.choose("Support and configuration", ["support bundle", "write the configuration to a file",
                                                        "read the configuration from a file"])
     if choice == 1:
+        term.say("This may take a minute.")
         command(term, "support-bundle")
     elif choice == 2:
         command(term, "config-export", "--", term.ask("File: ", needed=True))
