@@ -320,4 +320,20 @@ def _():
     need("lichgate" not in sh("find", "/var/lib/systemd", "/etc", "/run/systemd/system"), "traces of the units")
 
 
+@case(f"{RELEASE}: beside a tgt that serves it is not started, and the words that it says change over")
+def _():
+    sh("apt-get", "install", "-y", "tgt")
+    lgtadm(f"--mode target --op new --tid 1 --targetname {IQN}", "tgtadm")
+    said = sh("apt-get", "install", "-y", "/lgt/lichgate.deb")
+    need(show("tgt", "ActiveState") == "active" and IQN in lgtadm("--mode target --op show", "tgtadm"), "tgt was stopped")
+    for unit in UNITS:
+        now = show(unit, "ActiveState"), show(unit, "UnitFileState")
+        need(now == ("inactive", "disabled"), f"{unit} is {now}")
+    words = re.search("to change over: (.*)", said)
+    need(words, said)
+    sh("sh", "-c", words.group(1))
+    up()
+    need(show("tgt", "ActiveState") == "inactive" and IQN not in lgtadm("--mode target --op show"), "tgt still answers")
+
+
 sys.exit(1 if run() else 0)

@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # _deb_image.sh DIR RELEASE: leaves root.img, vmlinuz and initrd in DIR: a minimal Debian of that release with systemd, an
-# initiator, and what the package depends on in apt's cache, not installed. Built again only when this file changes.
+# initiator, and in apt's cache, not installed, what the package depends on and tgt. Built again only when this file changes.
 set -eu
 
 dir=$1 suite=$2
 packages=linux-image-amd64,systemd-sysv,adduser,udev,kmod,iproute2,e2fsprogs,open-iscsi,python3
 # The package's own dependencies; the names of Debian 12, which Debian 13 still provides.
-wanted="libibverbs1 libisal2 libjansson4 librdmacm1 libsqlite3-0 liburing2"
+wanted="libibverbs1 libisal2 libjansson4 librdmacm1 libsqlite3-0 liburing2 tgt"
 key=$(sha256sum <"$0" | cut -c1-16)
 
 [ "$(cat "$dir/key" 2>/dev/null)" = "$key" ] && exit 0
