@@ -55,6 +55,8 @@ PART = {
 ORDER = ("passed", "failed", "hung", "skipped", "empty")
 
 Outcome = collections.namedtuple("Outcome", "name state text")
+# Of several kinds at once each has a line of its own.
+say_lock = threading.Lock()
 
 
 def names():
@@ -109,7 +111,8 @@ def run_kind(kind, wanted, say):
         done = []
         for name in wanted:
             done.append(run_one(lab, kind, name, second))
-            say(kind, done[-1])
+            with say_lock:
+                say(kind, done[-1])
             if not lab.gateway.alive():
                 lab.gateway.stop()
                 lab.start()
@@ -130,9 +133,6 @@ def say_tap(kind, o):
         print(f"ok {kind}/{o.name}", flush=True)
 
 
-say_lock = threading.Lock()
-
-
 def say_row(kind, o):
     reason = ""
     if o.state == "skipped":
@@ -140,8 +140,7 @@ def say_row(kind, o):
     elif o.state == "failed":
         m = re.search(r"\[FAILED\]\s*(.*)", o.text)
         reason = m.group(1) if m else ""
-    with say_lock:
-        print(f"{kind:13} {o.state:8} {o.name:40} {reason[:100]}", flush=True)
+    print(f"{kind:13} {o.state:8} {o.name:40} {reason[:100]}", flush=True)
 
 
 def strict(results, whole):
