@@ -108,27 +108,30 @@ def load_yaml(text, name):
         raise Refused(f"{name} has a key or a value that is no proper text, number or date") from e
 
 
+def parts(node):
+    """What a list has; of a mapping the keys and the values."""
+    value = getattr(node, "value", None)
+    return [part for it in value for part in (it if isinstance(it, tuple) else [it])] if isinstance(value, list) else []
+
+
 def bounded(node, name):
     """References make a small file large. Each value is counted as often as it is used, before it is made."""
     left, todo = MOST_VALUES, [node]
     while todo:
-        value = getattr(todo.pop(), "value", None)
-        if isinstance(value, list):
-            parts = [part for it in value for part in (it if isinstance(it, tuple) else [it])]
-            left -= len(parts)
-            todo += parts
+        found = parts(todo.pop())
+        left -= len(found)
+        todo += found
         if left < 0:
             raise Refused(f"{name} has more than {MOST_VALUES} values")
 
 
 def words_as_keys(node):
     """YAML takes the word "on" for true, also where it is a key: what a VLAN is on."""
-    if isinstance(getattr(node, "value", None), list):
-        for it in node.value:
-            for part in it if isinstance(it, tuple) else [it]:
-                words_as_keys(part)
-            if isinstance(it, tuple) and it[0].tag == "tag:yaml.org,2002:bool":
-                it[0].tag = "tag:yaml.org,2002:str"
+    for part in parts(node):
+        words_as_keys(part)
+    for it in node.value if parts(node) else []:
+        if isinstance(it, tuple) and it[0].tag == "tag:yaml.org,2002:bool":
+            it[0].tag = "tag:yaml.org,2002:str"
 
 
 def mapping(value, name):
