@@ -43,7 +43,7 @@ def run(args):
     text = json.dumps(collected(not args.no_secrets), indent=1) + "\n"
     if args.file == "-":
         sys.stdout.write(text)
-    elif os.path.lexists(args.file) and (os.path.islink(args.file) or not os.path.isfile(args.file)):
+    elif not tools.takes_file(args.file):
         raise Refused(f"{args.file} is no regular file; '-' is the standard output")
     elif not os.path.isdir(os.path.dirname(args.file) or "."):
         # A stick that is not there would leave a backup in memory.

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The network: files of systemd-networkd from the settings. Every Ethernet port that no entry names has DHCP."""
-import contextlib
-import fcntl
 import fnmatch
 import json
 import os
@@ -137,26 +135,13 @@ def standing_for(entry):
     return [name for name in sorted(os.listdir(NET)) if fnmatch.fnmatchcase(name, entry["name"])]
 
 
-@contextlib.contextmanager
-def locked():
-    """Of two trials at once, on the screen and on the serial line, each would go back to what the other has changed."""
-    fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Refused("somebody else is trying other network settings just now") from None
-        yield
-    finally:
-        os.close(fd)
-
-
 def change(network, confirmed):
     """
     Tries other settings and keeps them if confirmed() says so; else, also when it ends in an exception or in a power
     cut, those before come back.
     """
-    with locked():
+    # Of two trials at once, on the screen and on the serial line, each would go back to what the other has changed.
+    with tools.locked(LOCK, "somebody else is trying other network settings just now"):
         return tried(network, confirmed)
 
 

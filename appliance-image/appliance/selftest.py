@@ -14,7 +14,7 @@ import struct
 import subprocess
 import time
 
-from . import initiator, paths, update
+from . import initiator, paths, tools
 
 TARGET = "iqn.2026-11.localhost.lichgate:selftest"
 DAEMONS = ("lichgate-mgmtd.service", "lichgated.service")
@@ -109,7 +109,7 @@ def clean():
 
 def alone():
     """One self-test at a time has the scratch target."""
-    return update.locked(wait=True, path=paths.SELFTEST_LOCK)
+    return tools.locked(paths.SELFTEST_LOCK)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import subprocess
 import tarfile
 import time
 
-from . import Refused, paths
+from . import Refused, paths, tools
 
 FOLDER = os.path.join(paths.STATE, "support")
 # That many, the new one among them: the state partition has other things to hold.
@@ -243,8 +243,7 @@ def archive(bundle, top, now):
 
 def write(path, data):
     """Whole or not at all, and nobody else's to read."""
-    # It would take the place of a device, or of /dev/stdout, for all programs until the next boot.
-    if os.path.lexists(path) and (os.path.islink(path) or not os.path.isfile(path)):
+    if not tools.takes_file(path):
         raise Refused(f"{path} is no regular file")
     new = path + ".new"
     try:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the other modules do to the system: files written whole, programs run with their sentence when they fail."""
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -67,6 +68,25 @@ def load(path):
 
 def store(path, value):
     write(path, json.dumps(value, indent=2) + "\n", 0o600)
+
+
+def takes_file(path):
+    """Nothing or a file is there: a file in the place of a device, or of /dev/stdout, would be one to all programs until the next boot."""
+    return not os.path.lexists(path) or os.path.isfile(path) and not os.path.islink(path)
+
+
+@contextlib.contextmanager
+def locked(path, busy=None):
+    """One process at a time holds that file; another waits, or is refused in the words of busy."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError:
+            raise Refused(busy) from None
+        yield
+    finally:
+        os.close(fd)
 
 
 @contextlib.contextmanager

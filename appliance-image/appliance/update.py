@@ -5,14 +5,12 @@ lichgate-appliance update: writes a version into the slot that does not run, and
 The order is what makes a power cut harmless. The other slot is taken out of GRUB's sight first; its boot.cfg comes back
 last of its files, and only then `try` names it. `good` is never touched here: that is for `confirm`, after the boot.
 """
-import contextlib
-import fcntl
 import os
 import re
 import subprocess
 import sys
 
-from . import Refused, bundle, disks, paths, record, slots
+from . import Refused, bundle, disks, paths, record, slots, tools
 
 
 def add_arguments(parser):
@@ -20,18 +18,9 @@ def add_arguments(parser):
     parser.add_argument("--reboot", action="store_true", help="try it at once")
 
 
-@contextlib.contextmanager
-def locked(wait=False, path=paths.LOCK):
+def locked(wait=False):
     """One command at a time changes slots; another is refused, or waits."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise Refused("another update, rollback or installation is at work") from None
-        yield
-    finally:
-        os.close(fd)
+    return tools.locked(paths.LOCK, None if wait else "another update, rollback or installation is at work")
 
 
 def order(version):
