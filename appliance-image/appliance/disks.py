@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
-The disk that the system was booted from, and how block devices and files are written
+The disk that the system was booted from, what tells one disk from another, and how block devices and files are written
 so that a power cut does no harm.
 
 Its partitions are looked for on the disk of what is mounted at /boot and nowhere else: data disks may carry partitions
@@ -48,6 +48,20 @@ def uevent(sys_dir):
 
 def size_of(sys_dir):
     return int(read(os.path.join(sys_dir, "size"), "0")) * 512
+
+
+def serial(sys_dir):
+    """A disk's serial number, or ''."""
+    page = os.path.join(sys_dir, "device/vpd_pg80")
+    if os.path.exists(page):
+        with open(page, "rb") as f:
+            return f.read()[4:].decode("ascii", "replace").strip(" \0")
+    return read(os.path.join(sys_dir, "serial")) or read(os.path.join(sys_dir, "device/serial"))
+
+
+def identity(sys_dir):
+    """What two paths to one disk have in common; namespaces of one NVMe device share its serial number but not this."""
+    return read(os.path.join(sys_dir, "wwid")) or read(os.path.join(sys_dir, "device/wwid")) or serial(sys_dir)
 
 
 def partitions(disk):

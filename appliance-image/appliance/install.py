@@ -94,15 +94,6 @@ def exported():
     return found
 
 
-def serial(sys_dir):
-    return disks.read(os.path.join(sys_dir, "serial")) or disks.read(os.path.join(sys_dir, "device/serial"))
-
-
-def identity(sys_dir):
-    """What two paths to one disk have in common, or ''."""
-    return disks.read(os.path.join(sys_dir, "wwid")) or disks.read(os.path.join(sys_dir, "device/wwid")) or serial(sys_dir)
-
-
 def refusal(sys_dir, own, least, mounts, luns):
     """Why this cannot be the disk to install on, and whether --erase would help."""
     if sys_dir == own:
@@ -115,8 +106,8 @@ def refusal(sys_dir, own, least, mounts, luns):
         return f"it is too small: {-(-least // MIB)} MiB are needed", False
     if sys_dir in (luns or {}):
         return f"it is {luns[sys_dir]}", False
-    known = identity(sys_dir)
-    twin = next((lun for other, lun in (luns or {}).items() if known and identity(other) == known), None)
+    known = disks.identity(sys_dir)
+    twin = next((lun for other, lun in (luns or {}).items() if known and disks.identity(other) == known), None)
     if twin:
         return f"it may be another path to {twin}", False
     why = in_use(sys_dir, mounts)
@@ -127,7 +118,7 @@ def refusal(sys_dir, own, least, mounts, luns):
             return "", False
     except OSError as e:
         return f"it cannot be read: {e.strerror}", False
-    if known and known == identity(own):
+    if known and known == disks.identity(own):
         return "it may be another path to the disk that the system runs from", False
     if luns is None:
         return "it carries data, and lichgate-mgmtd does not say whether it is a LUN", False
@@ -159,7 +150,7 @@ def found():
         yield {
             "name": os.path.basename(sys_dir), "path": disks.device(sys_dir), "size": disks.size_of(sys_dir),
             "model": disks.read(os.path.join(sys_dir, "device/model")),
-            "serial": serial(sys_dir),
+            "serial": disks.serial(sys_dir),
             "why": why, "erasable": erasable,
         }
 

@@ -10,6 +10,7 @@ import re
 import time
 
 from . import Refused, paths, store, tools
+from .disks import identity, serial
 
 SYSTEM_DISK = paths.at("/run/lichgate-system-disk")
 SWAPS = paths.at("/proc/swaps")
@@ -57,19 +58,6 @@ def in_use():
     return found
 
 
-def serial(name):
-    page = sysfs("block", name, "device/vpd_pg80")
-    if os.path.exists(page):
-        with open(page, "rb") as f:
-            return f.read()[4:].decode("ascii", "replace").strip(" \0")
-    return attribute(name, "serial") or attribute(name, "device/serial")
-
-
-def identity(name):
-    """What two paths to one disk have in common; namespaces of one NVMe device share its serial number but not this."""
-    return attribute(name, "wwid") or attribute(name, "device/wwid") or serial(name)
-
-
 def links(kinds=("by-id", "by-path")):
     """Kernel name: the name of the disk that stays, whatever the order in which disks are found."""
     best = {}
@@ -105,9 +93,9 @@ def disks(targets=()):
             continue
         if attribute(name, "hidden") == "1" or attribute(name, "ro") != "0" or int(size or 0) * 512 < MIN_BYTES:
             continue
-        found.append({"name": name, "path": names.get(name, f"/dev/{name}"), "serial": serial(name),
+        found.append({"name": name, "path": names.get(name, f"/dev/{name}"), "serial": serial(sysfs("block", name)),
                       "model": attribute(name, "device/model"), "size": int(size) * 512, "lun": taken.get(name),
-                      "identity": identity(name)})
+                      "identity": identity(sysfs("block", name))})
     for d in found:
         d["twins"] = [t["name"] for t in found if t is not d and d["identity"] and t["identity"] == d["identity"]]
         # A link by serial number leads to either of them.
